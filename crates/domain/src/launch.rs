@@ -1,0 +1,65 @@
+//! A launch: one RunInstances request, decided and committed before it is sent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::tags::Tag;
+
+/// The most instances in one RunInstances call (EC2's advice: "break up large requests").
+pub const MAX_BATCH: usize = 100;
+
+/// What every node starts with until it has an agent: a Docker engine from the distribution.
+pub const USER_DATA: &str = "#cloud-config\npackage_update: true\npackages:\n  - docker.io\n";
+
+/// Everything of a RunInstances call but its token and count. The same token is only ever sent with the same request,
+/// so the request is kept as it was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchRequest {
+    /// `ami-…`
+    pub image_id: String,
+    /// The device of the image's root volume, `/dev/sda1`.
+    pub root_device: String,
+    /// `t3.micro`
+    pub instance_type: String,
+    /// `subnet-…`
+    pub subnet_id: String,
+    /// `sg-…`
+    pub security_group_ids: Vec<String>,
+    /// The name of the instance profile.
+    pub instance_profile: Option<String>,
+    /// The root volume in GB.
+    pub disk_gb: u32,
+    /// cloud-init's user data, not yet in base64.
+    pub user_data: String,
+    /// The tags of every instance and its volume.
+    pub tags: Vec<Tag>,
+}
+
+/// How far a launch has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaunchState {
+    /// Committed, not known to have been sent.
+    Decided,
+    /// Sent at least once; the outcome is not known.
+    Sent,
+    /// The instances' ids are known.
+    Launched,
+    /// EC2 refused it for good: nothing runs.
+    Refused,
+}
+
+impl LaunchState {
+    /// The state as it stands in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decided => "decided",
+            Self::Sent => "sent",
+            Self::Launched => "launched",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Cuts the nodes of one subnet into batches of at most [`MAX_BATCH`].
+pub fn batches<T: Clone>(nodes: &[T]) -> Vec<Vec<T>> {
+    nodes.chunks(MAX_BATCH).map(<[T]>::to_vec).collect()
+}

@@ -1,0 +1,100 @@
+//! What an instance's condition means for its node.
+
+use crate::state::NodeState;
+
+/// The state of an EC2 instance (EC2 API reference, `InstanceState`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceState {
+    /// Being started.
+    Pending,
+    /// It runs.
+    Running,
+    /// Being terminated.
+    ShuttingDown,
+    /// Gone.
+    Terminated,
+    /// Being stopped.
+    Stopping,
+    /// Stopped.
+    Stopped,
+}
+
+/// Whether a node that is being deployed has become usable.
+///
+/// The one place of the criterion: its instance runs.
+pub fn is_ready(instance: InstanceState) -> bool {
+    instance == InstanceState::Running
+}
+
+/// The state that a node in `state` takes when its instance is seen in `instance`, or the same one.
+pub fn observe(state: NodeState, instance: InstanceState) -> NodeState {
+    use InstanceState as I;
+    use NodeState as S;
+    match (state, instance) {
+        (S::Terminated, _) | (_, I::Terminated) => S::Terminated,
+        // Its end is seen when it has come: the addresses and the volume are freed only then.
+        (_, I::ShuttingDown) | (S::Terminating, _) => state,
+        (S::Deploying, instance) if is_ready(instance) => S::Deployed,
+        (S::Deploying, _) => S::Deploying,
+        (S::Unreachable, instance) if is_ready(instance) => S::Deployed,
+        (S::Deployed | S::Upgrading, I::Stopping | I::Stopped) => S::Unreachable,
+        (state, _) => state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_deployed_when_its_instance_runs() {
+        assert_eq!(
+            observe(NodeState::Deploying, InstanceState::Pending),
+            NodeState::Deploying
+        );
+        assert_eq!(
+            observe(NodeState::Deploying, InstanceState::Running),
+            NodeState::Deployed
+        );
+    }
+
+    #[test]
+    fn seed_a_restarted_node_goes_from_unreachable_to_deployed() {
+        assert_eq!(
+            observe(NodeState::Deployed, InstanceState::Stopped),
+            NodeState::Unreachable
+        );
+        assert_eq!(
+            observe(NodeState::Unreachable, InstanceState::Running),
+            NodeState::Deployed
+        );
+    }
+
+    #[test]
+    fn seed_a_node_terminated_in_the_console_is_terminated() {
+        for &state in NodeState::ALL {
+            assert_eq!(
+                observe(state, InstanceState::Terminated),
+                NodeState::Terminated
+            );
+        }
+    }
+
+    #[test]
+    fn a_terminating_or_terminated_node_never_comes_back() {
+        for instance in [
+            InstanceState::Pending,
+            InstanceState::Running,
+            InstanceState::Stopped,
+        ] {
+            assert_eq!(
+                observe(NodeState::Terminating, instance),
+                NodeState::Terminating
+            );
+            assert_eq!(
+                observe(NodeState::Terminated, instance),
+                NodeState::Terminated
+            );
+        }
+    }
+}

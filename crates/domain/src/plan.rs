@@ -1,0 +1,604 @@
+//! The next step of a cluster, as a pure function of what is known of it.
+//!
+//! A worker loads a [`View`], asks [`next_step`], carries the step out, applies its outcome and looks again, until the
+//! answer is [`Step::Wait`] or [`Step::Rest`]. It takes no other input, so that the recovery after a crash and the
+//! happy path are one path.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    ids::{LaunchId, NodeId},
+    network::Network,
+    placement::{self, Candidate, Seat, Subnet},
+    state::{ClusterState, NodeState},
+};
+
+/// A TerminateInstances call whose effect does not show is sent again after this time; it is idempotent.
+const RESEND_TERMINATE_AFTER: TimeDelta = TimeDelta::seconds(60);
+
+/// All that is known of a cluster at one moment.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The database's time of the look.
+    pub now: DateTime<Utc>,
+    /// The cluster's state.
+    pub state: ClusterState,
+    /// How many nodes are wanted.
+    pub target: u32,
+    /// Why the running operation can't go on, once that is known.
+    pub failure: Option<String>,
+    /// When to give up launching what could not be launched.
+    pub deadline: Option<DateTime<Utc>>,
+    /// Its nodes but the terminated ones.
+    pub nodes: Vec<Node>,
+    /// Its launches whose outcome is not known.
+    pub launches: Vec<Launch>,
+    /// Where there is no room for the node type for the time being.
+    pub outages: Vec<Outage>,
+    /// The network, once prepared in this pass.
+    pub network: Option<Network>,
+}
+
+/// A node of the cluster.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Its state.
+    pub state: NodeState,
+    /// Where it is or is going to be; known once its launch is decided.
+    pub seat: Option<Seat>,
+    /// The launch that is to make, or has made, its instance.
+    pub launch_id: Option<LaunchId>,
+    /// Its instance.
+    pub instance_id: Option<String>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When its termination was last asked of EC2.
+    pub terminate_requested_at: Option<DateTime<Utc>>,
+    /// Whether its instance bears the tags that are the node's own.
+    pub is_tagged: bool,
+}
+
+/// A launch whose outcome is not known.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// Its id.
+    pub id: LaunchId,
+    /// Not to be sent again before.
+    pub retry_at: DateTime<Utc>,
+}
+
+/// A zone, or one subnet of it, that refused the node type for lack of room.
+#[derive(Debug, Clone)]
+pub struct Outage {
+    /// The zone.
+    pub zone: String,
+    /// The one subnet; none means the whole zone.
+    pub subnet_id: Option<String>,
+    /// Worth another try from then on.
+    pub until: DateTime<Utc>,
+    /// EC2's words.
+    pub reason: String,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Send these launches, or send them again.
+    Launch(Vec<LaunchId>),
+    /// Find or make the network.
+    PrepareNetwork,
+    /// Decide launches: for each subnet its nodes.
+    Place(Vec<(Subnet, Vec<NodeId>)>),
+    /// Nothing can be launched, and time will not help: the operation fails for this reason.
+    GiveUp(String),
+    /// These nodes are no longer wanted: their termination begins.
+    Retire(Vec<NodeId>),
+    /// Ask EC2 to terminate the instances of these nodes.
+    Terminate(Vec<NodeId>),
+    /// These nodes have, and will have, no instance: they are gone.
+    Bury(Vec<NodeId>),
+    /// The cluster has come to rest.
+    Settle {
+        /// Its state from now on.
+        state: ClusterState,
+        /// Why the operation did not reach its aim, if it did not.
+        failure: Option<String>,
+    },
+    /// Write the tags that are each node's own.
+    Tag(Vec<NodeId>),
+    /// Nothing to do before the next sweep, or before this time.
+    Wait(Option<DateTime<Utc>>),
+    /// Nothing to do.
+    Rest,
+}
+
+/// The next step of the cluster.
+pub fn next_step(view: &View) -> Step {
+    if let Some(step) = settle_launches(view) {
+        return step;
+    }
+    let unwanted = unwanted(view);
+    if !unwanted.is_empty() {
+        return Step::Retire(unwanted);
+    }
+    let unplaced: Vec<NodeId> = view
+        .nodes
+        .iter()
+        .filter(|node| is_unplaced(node))
+        .map(|node| node.id)
+        .collect();
+    let mut wait_until = view.launches.iter().map(|launch| launch.retry_at).min();
+    if !unplaced.is_empty() {
+        if view.failure.is_some() {
+            return Step::Bury(unplaced);
+        }
+        match place(view, &unplaced) {
+            Step::Wait(until) => wait_until = wait_until.into_iter().chain(until).min(),
+            step => return step,
+        }
+    }
+    if let Some(step) = terminations(view) {
+        return step;
+    }
+    let is_busy = view
+        .nodes
+        .iter()
+        .any(|node| matches!(node.state, NodeState::Deploying | NodeState::Terminating));
+    if is_busy || !view.launches.is_empty() {
+        return Step::Wait(wait_until);
+    }
+    if let Some(step) = settle(view) {
+        return step;
+    }
+    let untagged: Vec<NodeId> = view
+        .nodes
+        .iter()
+        .filter(|node| node.state.exists() && !node.is_tagged)
+        .map(|node| node.id)
+        .collect();
+    if untagged.is_empty() {
+        Step::Rest
+    } else {
+        Step::Tag(untagged)
+    }
+}
+
+/// An unknown outcome comes first: until it is known, nobody can say how many instances there are.
+fn settle_launches(view: &View) -> Option<Step> {
+    let due: Vec<LaunchId> = view
+        .launches
+        .iter()
+        .filter(|launch| launch.retry_at <= view.now)
+        .map(|launch| launch.id)
+        .collect();
+    (!due.is_empty()).then_some(Step::Launch(due))
+}
+
+fn is_unplaced(node: &Node) -> bool {
+    node.state == NodeState::Deploying && node.launch_id.is_none() && node.instance_id.is_none()
+}
+
+/// Whether the outcome of the node's launch is known, so that it may be terminated without leaving an instance behind.
+fn is_settled(view: &View, node: &Node) -> bool {
+    node.launch_id
+        .is_none_or(|id| view.launches.iter().all(|launch| launch.id != id))
+}
+
+fn unwanted(view: &View) -> Vec<NodeId> {
+    let live = || view.nodes.iter().filter(|node| node.state.is_live());
+    match view.state {
+        ClusterState::Terminating => live()
+            .filter(|node| is_settled(view, node))
+            .map(|node| node.id)
+            .collect(),
+        ClusterState::Scaling => {
+            let surplus = live().count().saturating_sub(view.target as usize);
+            let candidates: Vec<Candidate> = live()
+                .filter(|node| is_settled(view, node))
+                .map(|node| Candidate {
+                    id: node.id,
+                    state: node.state,
+                    zone: node.seat.as_ref().map(|seat| seat.zone.clone()),
+                    created_at: node.created_at,
+                })
+                .collect();
+            placement::choose_victims(surplus, &candidates)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn place(view: &View, unplaced: &[NodeId]) -> Step {
+    let Some(network) = &view.network else {
+        return if view.deadline.is_some_and(|deadline| deadline <= view.now) {
+            Step::GiveUp("the network could not be made ready in time".into())
+        } else {
+            Step::PrepareNetwork
+        };
+    };
+    let outage = |subnet: &Subnet| {
+        view.outages.iter().find(|outage| {
+            outage.until > view.now
+                && outage.zone == subnet.zone
+                && outage
+                    .subnet_id
+                    .as_ref()
+                    .is_none_or(|id| *id == subnet.subnet_id)
+        })
+    };
+    let open: Vec<Subnet> = network
+        .subnets
+        .iter()
+        .filter(|subnet| outage(subnet).is_none())
+        .cloned()
+        .collect();
+    let seats: Vec<Seat> = view
+        .nodes
+        .iter()
+        .filter(|node| node.state.is_live())
+        .filter_map(|node| node.seat.clone())
+        .collect();
+    let chosen = placement::place(unplaced.len(), &open, &seats);
+    if chosen.is_empty() {
+        let retry_at = network
+            .subnets
+            .iter()
+            .filter_map(outage)
+            .map(|outage| outage.until)
+            .min();
+        let expired = view.deadline.is_some_and(|deadline| deadline <= view.now);
+        return match retry_at {
+            Some(until) if !expired => Step::Wait(Some(until)),
+            _ => Step::GiveUp(why_nowhere(view, network)),
+        };
+    }
+    let mut by_subnet: BTreeMap<usize, Vec<NodeId>> = BTreeMap::new();
+    for (node, index) in unplaced.iter().zip(chosen) {
+        by_subnet.entry(index).or_default().push(*node);
+    }
+    Step::Place(
+        by_subnet
+            .into_iter()
+            .map(|(index, nodes)| (open[index].clone(), nodes))
+            .collect(),
+    )
+}
+
+fn why_nowhere(view: &View, network: &Network) -> String {
+    let mut reasons: Vec<String> = network
+        .left_out
+        .iter()
+        .map(|left_out| format!("{}: {}", left_out.zone, left_out.reason))
+        .collect();
+    for subnet in &network.subnets {
+        let outage = view.outages.iter().find(|outage| {
+            outage.zone == subnet.zone
+                && outage
+                    .subnet_id
+                    .as_ref()
+                    .is_none_or(|id| *id == subnet.subnet_id)
+        });
+        reasons.push(match outage {
+            Some(outage) => format!("{} ({}): {}", subnet.zone, subnet.subnet_id, outage.reason),
+            None => format!("{} ({}): no free addresses", subnet.zone, subnet.subnet_id),
+        });
+    }
+    if reasons.is_empty() {
+        return "no zone can take a node: there is no subnet".to_owned();
+    }
+    format!("no zone can take a node: {}", reasons.join("; "))
+}
+
+fn terminations(view: &View) -> Option<Step> {
+    let terminating = || {
+        view.nodes
+            .iter()
+            .filter(|node| node.state == NodeState::Terminating)
+            .filter(|node| is_settled(view, node))
+    };
+    let never_ran: Vec<NodeId> = terminating()
+        .filter(|node| node.instance_id.is_none())
+        .map(|node| node.id)
+        .collect();
+    if !never_ran.is_empty() {
+        return Some(Step::Bury(never_ran));
+    }
+    let due = |node: &&Node| {
+        node.terminate_requested_at
+            .is_none_or(|requested| requested + RESEND_TERMINATE_AFTER <= view.now)
+    };
+    let to_ask: Vec<NodeId> = terminating().filter(due).map(|node| node.id).collect();
+    (!to_ask.is_empty()).then_some(Step::Terminate(to_ask))
+}
+
+fn settle(view: &View) -> Option<Step> {
+    let existing = view.nodes.iter().filter(|node| node.state.exists()).count();
+    let existing = u32::try_from(existing).unwrap_or(u32::MAX);
+    let state = match view.state {
+        ClusterState::Init | ClusterState::Terminated => return None,
+        ClusterState::Terminating => ClusterState::Terminated,
+        _ => ClusterState::at_rest(existing, view.target),
+    };
+    if state == view.state {
+        return None;
+    }
+    let missed =
+        view.state.is_moving() && view.state != ClusterState::Terminating && existing < view.target;
+    let failure = missed.then(|| {
+        view.failure.clone().unwrap_or_else(|| {
+            format!(
+                "{existing} of {} nodes are deployed; the others were lost",
+                view.target
+            )
+        })
+    });
+    Some(Step::Settle { state, failure })
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::network::LeftOut;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn view(state: ClusterState, target: u32, nodes: Vec<Node>) -> View {
+        View {
+            now: at(1000),
+            state,
+            target,
+            failure: None,
+            deadline: Some(at(1900)),
+            nodes,
+            launches: vec![],
+            outages: vec![],
+            network: None,
+        }
+    }
+
+    fn node_id(n: u128) -> NodeId {
+        NodeId(Uuid::from_u128(n))
+    }
+
+    fn unplaced(n: u128) -> Node {
+        Node {
+            id: node_id(n),
+            state: NodeState::Deploying,
+            seat: None,
+            launch_id: None,
+            instance_id: None,
+            created_at: at(900),
+            terminate_requested_at: None,
+            is_tagged: false,
+        }
+    }
+
+    fn running(n: u128, zone: &str) -> Node {
+        Node {
+            state: NodeState::Deployed,
+            seat: Some(Seat {
+                zone: zone.into(),
+                subnet_id: format!("subnet-{zone}"),
+            }),
+            launch_id: Some(LaunchId(Uuid::from_u128(1))),
+            instance_id: Some(format!("i-{n}")),
+            is_tagged: true,
+            ..unplaced(n)
+        }
+    }
+
+    fn network(zones: &[&str]) -> Network {
+        let subnet = |zone: &&str| Subnet {
+            subnet_id: format!("subnet-{zone}"),
+            zone: (*zone).into(),
+            cidr: ipnet::Ipv4Net::default(),
+            free_addresses: 100,
+        };
+        Network {
+            vpc_id: "vpc-1".into(),
+            security_group_ids: vec![],
+            subnets: zones.iter().map(subnet).collect(),
+            left_out: vec![],
+        }
+    }
+
+    #[test]
+    fn a_deploy_prepares_the_network_then_places_then_launches_then_waits_then_settles() {
+        let mut view = view(ClusterState::Deploying, 2, vec![unplaced(1), unplaced(2)]);
+        assert_eq!(next_step(&view), Step::PrepareNetwork);
+
+        view.network = Some(network(&["a", "b"]));
+        let Step::Place(placed) = next_step(&view) else {
+            panic!("{:?}", next_step(&view))
+        };
+        let summary: Vec<(&str, &[NodeId])> = placed
+            .iter()
+            .map(|(s, n)| (s.zone.as_str(), n.as_slice()))
+            .collect();
+        assert_eq!(
+            summary,
+            [("a", &[node_id(1)][..]), ("b", &[node_id(2)][..])]
+        );
+
+        let launch = LaunchId(Uuid::from_u128(7));
+        for node in &mut view.nodes {
+            node.launch_id = Some(launch);
+        }
+        view.launches = vec![Launch {
+            id: launch,
+            retry_at: at(1000),
+        }];
+        assert_eq!(next_step(&view), Step::Launch(vec![launch]));
+
+        view.launches.clear();
+        for node in &mut view.nodes {
+            node.instance_id = Some("i-1".into());
+        }
+        assert_eq!(next_step(&view), Step::Wait(None));
+
+        for node in &mut view.nodes {
+            node.state = NodeState::Deployed;
+        }
+        assert_eq!(
+            next_step(&view),
+            Step::Settle {
+                state: ClusterState::Deployed,
+                failure: None
+            }
+        );
+        view.state = ClusterState::Deployed;
+        assert_eq!(next_step(&view), Step::Tag(vec![node_id(1), node_id(2)]));
+        for node in &mut view.nodes {
+            node.is_tagged = true;
+        }
+        assert_eq!(next_step(&view), Step::Rest);
+    }
+
+    #[test]
+    fn i5_a_node_whose_launch_is_unsettled_is_never_placed_again_nor_retired() {
+        let launch = LaunchId(Uuid::from_u128(7));
+        let mut node = unplaced(1);
+        node.launch_id = Some(launch);
+        let mut view = view(ClusterState::Terminating, 0, vec![node]);
+        view.launches = vec![Launch {
+            id: launch,
+            retry_at: at(1010),
+        }];
+        assert_eq!(next_step(&view), Step::Wait(Some(at(1010))));
+    }
+
+    #[test]
+    fn a_zone_without_capacity_is_left_for_the_others_and_comes_back() {
+        let mut view = view(ClusterState::Deploying, 2, vec![unplaced(1), unplaced(2)]);
+        view.network = Some(network(&["a", "b"]));
+        view.outages = vec![Outage {
+            zone: "a".into(),
+            subnet_id: None,
+            until: at(1100),
+            reason: "no capacity".into(),
+        }];
+        let Step::Place(placed) = next_step(&view) else {
+            panic!()
+        };
+        assert_eq!(placed.len(), 1);
+        assert_eq!(placed[0].0.zone, "b");
+        view.now = at(1100);
+        let Step::Place(placed) = next_step(&view) else {
+            panic!()
+        };
+        assert_eq!(placed.len(), 2);
+    }
+
+    #[test]
+    fn when_every_zone_is_out_it_waits_until_the_deadline_and_then_says_why_per_zone() {
+        let mut view = view(ClusterState::Deploying, 1, vec![unplaced(1)]);
+        view.network = Some(network(&["a"]));
+        view.network.as_mut().unwrap().left_out = vec![LeftOut {
+            zone: "b".into(),
+            reason: "EC2 does not offer t2.micro there".into(),
+        }];
+        view.outages = vec![Outage {
+            zone: "a".into(),
+            subnet_id: None,
+            until: at(1100),
+            reason: "Insufficient".into(),
+        }];
+        assert_eq!(next_step(&view), Step::Wait(Some(at(1100))));
+        view.deadline = Some(at(999));
+        let Step::GiveUp(reason) = next_step(&view) else {
+            panic!()
+        };
+        assert!(
+            reason.contains("b: EC2 does not offer t2.micro there"),
+            "{reason}"
+        );
+        assert!(reason.contains("a (subnet-a): Insufficient"), "{reason}");
+        view.failure = Some(reason);
+        assert_eq!(next_step(&view), Step::Bury(vec![node_id(1)]));
+    }
+
+    #[test]
+    fn a_deploy_that_reached_only_a_part_settles_as_partly_deployed_with_the_reason() {
+        let mut view = view(ClusterState::Deploying, 3, vec![running(1, "a")]);
+        view.failure = Some("VcpuLimitExceeded".into());
+        let failure = Some("VcpuLimitExceeded".to_owned());
+        assert_eq!(
+            next_step(&view),
+            Step::Settle {
+                state: ClusterState::PartlyDeployed,
+                failure
+            }
+        );
+    }
+
+    #[test]
+    fn scaling_down_retires_the_surplus_then_terminates_then_settles() {
+        let mut view = view(
+            ClusterState::Scaling,
+            1,
+            vec![running(1, "a"), running(2, "b"), running(3, "b")],
+        );
+        let Step::Retire(victims) = next_step(&view) else {
+            panic!()
+        };
+        assert_eq!(victims.len(), 2);
+        for node in view
+            .nodes
+            .iter_mut()
+            .filter(|node| victims.contains(&node.id))
+        {
+            node.state = NodeState::Terminating;
+        }
+        let Step::Terminate(asked) = next_step(&view) else {
+            panic!()
+        };
+        assert_eq!(asked.len(), 2);
+        for node in &mut view.nodes {
+            node.terminate_requested_at = Some(at(999));
+        }
+        assert_eq!(next_step(&view), Step::Wait(None));
+        view.now = at(1060);
+        assert!(matches!(next_step(&view), Step::Terminate(_)));
+        view.nodes
+            .retain(|node| node.state != NodeState::Terminating);
+        assert_eq!(
+            next_step(&view),
+            Step::Settle {
+                state: ClusterState::Deployed,
+                failure: None
+            }
+        );
+    }
+
+    #[test]
+    fn a_cluster_whose_last_node_goes_becomes_an_empty_cluster() {
+        let view = view(ClusterState::Deployed, 0, vec![]);
+        assert_eq!(
+            next_step(&view),
+            Step::Settle {
+                state: ClusterState::EmptyCluster,
+                failure: None
+            }
+        );
+    }
+
+    #[test]
+    fn terminating_an_empty_cluster_ends_at_once() {
+        let view = view(ClusterState::Terminating, 0, vec![]);
+        assert_eq!(
+            next_step(&view),
+            Step::Settle {
+                state: ClusterState::Terminated,
+                failure: None
+            }
+        );
+    }
+}
