@@ -1,0 +1,234 @@
+//! Launches: RunInstances requests, decided and committed before they are sent.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    ids::{ClusterId, LaunchId, NodeId, SiteId},
+    launch::LaunchRequest,
+    placement::Subnet,
+};
+use ipnet::IpNet;
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use crate::{Result, signed, unsigned};
+
+/// A launch whose outcome is not known.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// Its id.
+    pub id: LaunchId,
+    /// Makes sending it twice launch once.
+    pub client_token: String,
+    /// The zone of the subnet.
+    pub zone: String,
+    /// How many instances.
+    pub count: u32,
+    /// The exact request.
+    pub request: LaunchRequest,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// Not to be sent again before.
+    pub retry_at: DateTime<Utc>,
+    /// How long ago it was first sent; none if it was not.
+    pub sent_ago: Option<TimeDelta>,
+}
+
+/// Decides a launch for these nodes, and gives each its seat.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn decide(
+    conn: &mut PgConnection,
+    id: LaunchId,
+    cluster: ClusterId,
+    site: SiteId,
+    subnet: &Subnet,
+    request: &LaunchRequest,
+    nodes: &[NodeId],
+) -> Result<()> {
+    let node_ids: Vec<Uuid> = nodes.iter().map(|node| node.0).collect();
+    sqlx::query!(
+        r#"INSERT INTO launch (id, cluster_id, site_id, client_token, zone, subnet_id, subnet_cidr, count, request,
+                               state)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'decided')"#,
+        id.0,
+        cluster.0,
+        site.0,
+        format!("berth-{id}"),
+        subnet.zone,
+        subnet.subnet_id,
+        IpNet::V4(subnet.cidr) as _,
+        signed(u32::try_from(nodes.len()).unwrap_or(u32::MAX)),
+        Json(request) as _,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE node SET launch_id = $2, zone = $3, subnet_id = $4 WHERE id = ANY ($1)",
+        &node_ids,
+        id.0,
+        subnet.zone,
+        subnet.subnet_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The launches of a cluster whose outcome is not known, oldest first.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn open(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Launch>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, client_token, zone, count, request AS "request: Json<LaunchRequest>", attempts, retry_at,
+                  extract(epoch FROM now() - sent_at)::bigint AS sent_seconds_ago
+           FROM launch WHERE cluster_id = $1 AND state IN ('decided', 'sent')
+           ORDER BY created_at, id"#,
+        cluster.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Launch {
+            id: row.id.into(),
+            client_token: row.client_token,
+            zone: row.zone,
+            count: unsigned(row.count),
+            request: row.request.0,
+            attempts: unsigned(row.attempts),
+            retry_at: row.retry_at,
+            sent_ago: row.sent_seconds_ago.map(TimeDelta::seconds),
+        })
+        .collect())
+}
+
+/// How many instances are on their way into each subnet of a site.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn in_flight(conn: &mut PgConnection, site: SiteId) -> Result<Vec<(String, u32)>> {
+    let rows = sqlx::query!(
+        r#"SELECT subnet_id, sum(count)::integer AS "count!" FROM launch
+           WHERE site_id = $1 AND state IN ('decided', 'sent') GROUP BY subnet_id"#,
+        site.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.subnet_id, unsigned(row.count)))
+        .collect())
+}
+
+/// Notes, before the call, that it is about to be sent; not to be sent again before `retry_after` has passed.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn mark_sent(
+    conn: &mut PgConnection,
+    id: LaunchId,
+    retry_after: TimeDelta,
+) -> Result<()> {
+    sqlx::query!(
+        r#"UPDATE launch
+           SET state = 'sent', attempts = attempts + 1, sent_at = coalesce(sent_at, now()),
+               retry_at = now() + make_interval(secs => $2)
+           WHERE id = $1 AND state IN ('decided', 'sent')"#,
+        id.0,
+        retry_after.as_seconds_f64()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes down the instances that a launch made: each goes to one of its nodes. Nodes for which there is none are
+/// free to be placed again. Answers with the instances that no node was left for.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn succeed(
+    conn: &mut PgConnection,
+    id: LaunchId,
+    instance_ids: &[String],
+) -> Result<Vec<String>> {
+    let taken = sqlx::query_scalar!(
+        r#"WITH fresh AS (
+               SELECT instance_id, row_number() OVER (ORDER BY place) AS n
+               FROM unnest($2::text[]) WITH ORDINALITY AS given (instance_id, place)
+               WHERE NOT EXISTS (SELECT 1 FROM node WHERE node.instance_id = given.instance_id)
+           ), waiting AS (
+               SELECT id, row_number() OVER (ORDER BY created_at, id) AS n
+               FROM node WHERE launch_id = $1 AND instance_id IS NULL AND state <> 'Terminated'
+           )
+           UPDATE node SET instance_id = fresh.instance_id, launched_at = now()
+           FROM waiting JOIN fresh USING (n)
+           WHERE node.id = waiting.id
+           RETURNING node.instance_id AS "instance_id!""#,
+        id.0,
+        instance_ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let known = sqlx::query_scalar!(
+        r#"SELECT instance_id AS "instance_id!" FROM node WHERE instance_id = ANY ($1)"#,
+        instance_ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    release_nodes(conn, id).await?;
+    sqlx::query!(
+        "UPDATE launch SET state = 'launched', ended_at = now() WHERE id = $1",
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(instance_ids
+        .iter()
+        .filter(|id| !taken.contains(id) && !known.contains(id))
+        .cloned()
+        .collect())
+}
+
+/// Writes down that EC2 refused the launch for good: its nodes are free to be placed again.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn refuse(conn: &mut PgConnection, id: LaunchId, refusal: &str) -> Result<()> {
+    release_nodes(conn, id).await?;
+    sqlx::query!(
+        "UPDATE launch SET state = 'refused', refusal = $2, ended_at = now() WHERE id = $1",
+        id.0,
+        refusal
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn release_nodes(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
+    sqlx::query!(
+        r#"UPDATE node SET launch_id = NULL, zone = NULL, subnet_id = NULL
+           WHERE launch_id = $1 AND instance_id IS NULL"#,
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The launches of a site whose outcome is not known.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn open_of_site(conn: &mut PgConnection, site: SiteId) -> Result<Vec<LaunchId>> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM launch WHERE site_id = $1 AND state IN ('decided', 'sent')",
+        site.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(Into::into).collect())
+}

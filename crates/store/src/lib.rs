@@ -1,0 +1,121 @@
+//! All SQL of Berth: plain functions, grouped by table, that take a connection.
+//!
+//! A caller begins a transaction, calls what belongs together, and commits. The writes of a worker begin with
+//! [`site::fence`], so that a worker that has lost its site writes nothing more. Every state change of a cluster, node
+//! or action is written to the event log by a trigger, in the same commit.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+pub mod access;
+pub mod action;
+pub mod catalogue;
+pub mod cluster;
+pub mod event;
+pub mod installation;
+pub mod launch;
+pub mod network;
+pub mod node;
+pub mod outage;
+pub mod page;
+pub mod site;
+
+pub use sqlx::{PgConnection, PgPool};
+
+/// The migrations, embedded.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// What can go wrong with the state.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another worker holds the site by now: nothing was written.
+    #[error("the lease on the site is lost")]
+    LeaseLost,
+    /// A live cluster of the namespace has the name already.
+    #[error("a node cluster named \"{0}\" exists already")]
+    NameTaken(String),
+    /// A row holds what this version can't read.
+    #[error("the database holds an unreadable value: {0}")]
+    Unreadable(String),
+    /// Postgres refused, or could not be reached.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<domain::state::UnknownState> for Error {
+    fn from(unknown: domain::state::UnknownState) -> Self {
+        Self::Unreadable(unknown.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+/// The result of every function here.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A pool of connections to `database_url`; the first connection is made at first use.
+///
+/// # Errors
+/// A malformed URL.
+pub fn connect(database_url: &str, max_connections: u32) -> Result<PgPool> {
+    let options: PgConnectOptions = database_url.parse()?;
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_lazy_with(options.application_name("berth")))
+}
+
+/// Brings the database up to date: the migrations, and the packaged catalogue where there is none yet.
+///
+/// # Errors
+/// Postgres' own, and a database that a newer version has migrated.
+pub async fn migrate(pool: &PgPool) -> std::result::Result<(), MigrateError> {
+    MIGRATOR.run(pool).await?;
+    let mut tx = pool.begin().await.map_err(Error::from)?;
+    catalogue::install_packaged(&mut tx).await?;
+    tx.commit().await.map_err(Error::from)?;
+    Ok(())
+}
+
+/// Whether every migration that this version knows has been applied.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn is_migrated(pool: &PgPool) -> Result<bool> {
+    let newest = MIGRATOR.iter().map(|migration| migration.version).max();
+    let applied: std::result::Result<Option<i64>, sqlx::Error> =
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+            .fetch_one(pool)
+            .await;
+    match applied {
+        Ok(applied) => Ok(applied >= newest),
+        // 42P01: the table does not exist, so nothing was ever applied.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What can go wrong with a migration.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A migration could not be applied.
+    #[error(transparent)]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The catalogue could not be written.
+    #[error(transparent)]
+    Catalogue(#[from] Error),
+}
+
+/// Postgres has no unsigned integers; the constraints keep these columns non-negative.
+fn unsigned(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+fn signed(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,581 @@
+//! Nodes: the hosts of a cluster.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    ids::{ActionId, ClusterId, LaunchId, NamespaceId, NodeId, SiteId},
+    placement::Seat,
+    plan,
+    state::NodeState,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use crate::{
+    Error, Result,
+    page::{Listed, Page, TERMINATED_LISTED_HOURS},
+    signed, unsigned,
+};
+
+/// An address of a node inside its VPC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivateIp {
+    /// `eth0`
+    pub name: String,
+    /// `10.78.112.4/18`
+    pub cidr: String,
+}
+
+/// A node as it is read.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// The namespace it is in.
+    pub namespace_id: NamespaceId,
+    /// Its cluster; none for one that its owner brought.
+    pub cluster_id: Option<ClusterId>,
+    /// Its state.
+    pub state: NodeState,
+    /// For people, where one was given.
+    pub nickname: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+    /// Its node type.
+    pub node_type: Option<String>,
+    /// Virtual CPUs of its type.
+    pub vcpus: Option<u32>,
+    /// Memory of its type in MB.
+    pub memory_mb: Option<u32>,
+    /// Root volume in GB.
+    pub disk_gb: Option<u32>,
+    /// Its availability zone, once decided.
+    pub zone: Option<String>,
+    /// Its subnet, once decided.
+    pub subnet_id: Option<String>,
+    /// Its instance.
+    pub instance_id: Option<String>,
+    /// The name under which it can be reached; empty where there is none.
+    pub external_fqdn: String,
+    /// Its address on the internet.
+    pub public_ip: Option<String>,
+    /// Its addresses in the VPC.
+    pub private_ips: Vec<PrivateIp>,
+    /// Its user's tags.
+    pub tags: Vec<String>,
+    /// The tags that its cluster got at launch.
+    pub automatic_tags: Vec<String>,
+    /// When it was last seen.
+    pub last_seen_at: Option<DateTime<Utc>>,
+    /// When it was deployed.
+    pub deployed_at: Option<DateTime<Utc>>,
+    /// When it was terminated.
+    pub destroyed_at: Option<DateTime<Utc>>,
+}
+
+struct Row {
+    id: Uuid,
+    namespace_id: Uuid,
+    cluster_id: Option<Uuid>,
+    state: String,
+    nickname: Option<String>,
+    region: Option<String>,
+    node_type: Option<String>,
+    vcpus: Option<i32>,
+    memory_mb: Option<i32>,
+    disk_gb: Option<i32>,
+    zone: Option<String>,
+    subnet_id: Option<String>,
+    instance_id: Option<String>,
+    external_fqdn: String,
+    public_ip: Option<String>,
+    private_ips: Json<Vec<PrivateIp>>,
+    tags: Vec<String>,
+    automatic_tags: Vec<String>,
+    last_seen_at: Option<DateTime<Utc>>,
+    deployed_at: Option<DateTime<Utc>>,
+    destroyed_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for Node {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: row.id.into(),
+            namespace_id: row.namespace_id.into(),
+            cluster_id: row.cluster_id.map(Into::into),
+            state: row.state.parse()?,
+            nickname: row.nickname,
+            region: row.region,
+            node_type: row.node_type,
+            vcpus: row.vcpus.map(unsigned),
+            memory_mb: row.memory_mb.map(unsigned),
+            disk_gb: row.disk_gb.map(unsigned),
+            zone: row.zone,
+            subnet_id: row.subnet_id,
+            instance_id: row.instance_id,
+            external_fqdn: row.external_fqdn,
+            public_ip: row.public_ip,
+            private_ips: row.private_ips.0,
+            tags: row.tags,
+            automatic_tags: row.automatic_tags,
+            last_seen_at: row.last_seen_at,
+            deployed_at: row.deployed_at,
+            destroyed_at: row.destroyed_at,
+        })
+    }
+}
+
+/// Adds `count` nodes to a cluster, to be deployed; they inherit its tags.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn insert_many(conn: &mut PgConnection, cluster: ClusterId, count: u32) -> Result<()> {
+    sqlx::query!(
+        r#"INSERT INTO node (id, namespace_id, cluster_id, state, tags)
+           SELECT gen_random_uuid(), cluster.namespace_id, cluster.id, 'Deploying', cluster.tags
+           FROM cluster, generate_series(1, $2)
+           WHERE cluster.id = $1"#,
+        cluster.0,
+        signed(count)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How many nodes of the cluster are, or are going to be, among those it was asked for.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn count_live(conn: &mut PgConnection, cluster: ClusterId) -> Result<u32> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*)::integer AS "count!" FROM node
+           WHERE cluster_id = $1 AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')"#,
+        cluster.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(unsigned(count))
+}
+
+/// Which nodes are wanted; none of a field means all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// The node itself; terminated ones are found however long ago.
+    pub id: Option<Uuid>,
+    /// What its id begins with.
+    pub id_prefix: Option<String>,
+    /// Its state.
+    pub state: Option<String>,
+    /// Its cluster.
+    pub cluster_id: Option<Uuid>,
+    /// Its node type.
+    pub node_type: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+}
+
+/// The nodes of a namespace, oldest first: the live ones, and those terminated within the last hour.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn list(
+    conn: &mut PgConnection,
+    namespace: NamespaceId,
+    filter: &Filter,
+    page: Page,
+) -> Result<Listed<Node>> {
+    let ids = sqlx::query!(
+        r#"SELECT node.id, count(*) OVER () AS "total!"
+           FROM node LEFT JOIN cluster ON cluster.id = node.cluster_id
+           WHERE node.namespace_id = $1
+             AND ($2::uuid IS NULL OR node.id = $2)
+             AND ($3::text IS NULL OR starts_with(node.id::text, $3))
+             AND ($4::text IS NULL OR node.state = $4)
+             AND ($5::uuid IS NULL OR node.cluster_id = $5)
+             AND ($6::text IS NULL OR cluster.node_type = $6)
+             AND ($7::text IS NULL OR cluster.region = $7)
+             AND ($2 IS NOT NULL OR node.destroyed_at IS NULL
+                  OR node.destroyed_at > now() - make_interval(hours => $8))
+           ORDER BY node.created_at, node.id
+           LIMIT $9 OFFSET $10"#,
+        namespace.0,
+        filter.id,
+        filter.id_prefix,
+        filter.state,
+        filter.cluster_id,
+        filter.node_type,
+        filter.region,
+        TERMINATED_LISTED_HOURS,
+        i64::from(page.limit),
+        i64::from(page.offset),
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let total = match ids.first() {
+        Some(row) => row.total,
+        // A page behind the end has no row to carry the total.
+        None if page.offset > 0 => {
+            let first = Page {
+                limit: 1,
+                offset: 0,
+            };
+            return Box::pin(list(conn, namespace, filter, first))
+                .await
+                .map(|l| Listed { items: vec![], ..l });
+        }
+        None => 0,
+    };
+    let ids: Vec<Uuid> = ids.into_iter().map(|row| row.id).collect();
+    Ok(Listed::new(by_ids(conn, &ids).await?, Some(total)))
+}
+
+/// One node of the namespace.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn get(
+    conn: &mut PgConnection,
+    namespace: NamespaceId,
+    id: NodeId,
+) -> Result<Option<Node>> {
+    let found = by_ids(conn, &[id.0]).await?.pop();
+    Ok(found.filter(|node| node.namespace_id == namespace))
+}
+
+/// One node of the namespace, locked until the transaction's end. Lock its cluster first.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn lock(
+    conn: &mut PgConnection,
+    namespace: NamespaceId,
+    id: NodeId,
+) -> Result<Option<Node>> {
+    sqlx::query!(
+        "SELECT 1 AS locked FROM node WHERE id = $1 FOR UPDATE",
+        id.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    get(conn, namespace, id).await
+}
+
+/// The tags and places of nodes, by their ids.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Node>> {
+    sqlx::query_as!(
+        Row,
+        r#"SELECT node.id, node.namespace_id, node.cluster_id, node.state, node.nickname,
+                  cluster.region AS "region?", cluster.node_type AS "node_type?", node_type.vcpus AS "vcpus?",
+                  node_type.memory_mb AS "memory_mb?", cluster.disk_gb AS "disk_gb?", node.zone, node.subnet_id,
+                  node.instance_id, node.external_fqdn, node.public_ip,
+                  node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.tags,
+                  coalesce(cluster.automatic_tags, '{}') AS "automatic_tags!",
+                  node.last_seen_at, node.deployed_at, node.destroyed_at
+           FROM node
+           LEFT JOIN cluster ON cluster.id = node.cluster_id
+           LEFT JOIN node_type ON node_type.name = cluster.node_type
+           WHERE node.id = ANY ($1) ORDER BY node.created_at, node.id"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Node::try_from)
+    .collect()
+}
+
+/// Replaces the user's tags.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn set_tags(conn: &mut PgConnection, id: NodeId, tags: &[String]) -> Result<()> {
+    sqlx::query!("UPDATE node SET tags = $2 WHERE id = $1", id.0, tags)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Changes the name for people.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn set_nickname(conn: &mut PgConnection, id: NodeId, nickname: &str) -> Result<()> {
+    sqlx::query!(
+        "UPDATE node SET nickname = $2 WHERE id = $1",
+        id.0,
+        nickname
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Begins the termination of live nodes; `action` is the one that asked for a single node's.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn retire(
+    conn: &mut PgConnection,
+    ids: &[NodeId],
+    action: Option<ActionId>,
+) -> Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        r#"UPDATE node SET state = 'Terminating', action_id = coalesce($2, action_id)
+           WHERE id = ANY ($1) AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')"#,
+        &ids,
+        action.map(|action| action.0)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that EC2 was asked to terminate the instances of these nodes.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn mark_terminate_requested(conn: &mut PgConnection, ids: &[NodeId]) -> Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "UPDATE node SET terminate_requested_at = now() WHERE id = ANY ($1)",
+        &ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that the nodes are gone, and ends the actions that asked for their termination.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn bury(conn: &mut PgConnection, ids: &[NodeId]) -> Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        r#"UPDATE node SET state = 'Terminated', destroyed_at = now()
+           WHERE id = ANY ($1) AND state <> 'Terminated'"#,
+        &ids
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        r#"UPDATE action SET state = 'Success', ended_at = now()
+           WHERE ended_at IS NULL AND id IN (SELECT action_id FROM node WHERE id = ANY ($1))"#,
+        &ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that the instances of these nodes bear the nodes' own tags.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn mark_tagged(conn: &mut PgConnection, id: NodeId) -> Result<()> {
+    sqlx::query!("UPDATE node SET tagged_at = now() WHERE id = $1", id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The nodes of a cluster as its plan needs them: all but the terminated.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn for_plan(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<plan::Node>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, state, zone, subnet_id, launch_id, instance_id, created_at, terminate_requested_at, tagged_at
+           FROM node WHERE cluster_id = $1 AND state <> 'Terminated' ORDER BY created_at, id"#,
+        cluster.0
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(plan::Node {
+                id: row.id.into(),
+                state: row.state.parse()?,
+                seat: row
+                    .zone
+                    .zip(row.subnet_id)
+                    .map(|(zone, subnet_id)| Seat { zone, subnet_id }),
+                launch_id: row.launch_id.map(LaunchId),
+                instance_id: row.instance_id,
+                created_at: row.created_at,
+                terminate_requested_at: row.terminate_requested_at,
+                is_tagged: row.tagged_at.is_some(),
+            })
+        })
+        .collect()
+}
+
+/// A node with an instance, as the sweep compares it with what EC2 shows.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// The node.
+    pub id: NodeId,
+    /// Its cluster.
+    pub cluster_id: ClusterId,
+    /// Its state.
+    pub state: NodeState,
+    /// Its instance.
+    pub instance_id: String,
+    /// The length of its subnet's prefix.
+    pub subnet_prefix: u8,
+    /// How long ago the instance's id was learned.
+    pub known_for: TimeDelta,
+    /// The addresses as they were last seen.
+    pub addresses: Addresses,
+}
+
+/// Where a node can be reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// The name; empty where there is none.
+    pub external_fqdn: String,
+    /// The address on the internet.
+    pub public_ip: Option<IpAddr>,
+    /// The addresses in the VPC.
+    pub private_ips: Vec<PrivateIp>,
+}
+
+/// The nodes of a site whose instances are to be watched.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn watched(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Watched>> {
+    let rows = sqlx::query!(
+        r#"SELECT node.id, node.cluster_id AS "cluster_id!", node.state, instance_id AS "instance_id!", external_fqdn,
+                  public_ip, private_ips AS "private_ips: Json<Vec<PrivateIp>>",
+                  masklen(launch.subnet_cidr) AS "subnet_prefix!",
+                  extract(epoch FROM now() - coalesce(launched_at, node.created_at))::bigint AS "known_for!"
+           FROM node
+           JOIN cluster ON cluster.id = node.cluster_id
+           JOIN launch ON launch.id = node.launch_id
+           WHERE cluster.site_id = $1 AND node.state <> 'Terminated' AND instance_id IS NOT NULL"#,
+        site.0
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Watched {
+                id: row.id.into(),
+                cluster_id: row.cluster_id.into(),
+                state: row.state.parse()?,
+                instance_id: row.instance_id,
+                subnet_prefix: u8::try_from(row.subnet_prefix).unwrap_or(32),
+                known_for: TimeDelta::seconds(row.known_for),
+                addresses: Addresses {
+                    external_fqdn: row.external_fqdn,
+                    public_ip: row.public_ip.and_then(|ip| ip.parse().ok()),
+                    private_ips: row.private_ips.0,
+                },
+            })
+        })
+        .collect()
+}
+
+/// Whether any node of the site has, or is about to have, an instance: if not, there is nothing to sweep for.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn any_watched(conn: &mut PgConnection, site: SiteId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM node JOIN cluster ON cluster.id = node.cluster_id
+               WHERE cluster.site_id = $1 AND node.state <> 'Terminated' AND instance_id IS NOT NULL
+           ) AS "any!""#,
+        site.0
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Of these instances, those that some node has or had.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn known_instances(
+    conn: &mut PgConnection,
+    instance_ids: &[String],
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT instance_id AS "instance_id!" FROM node WHERE instance_id = ANY ($1)"#,
+        instance_ids
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Writes down what was seen of a node, unless its state has changed since it was read.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn observe(
+    conn: &mut PgConnection,
+    node: &Watched,
+    state: NodeState,
+    addresses: &Addresses,
+) -> Result<bool> {
+    let written = sqlx::query!(
+        r#"UPDATE node
+           SET state = $3, external_fqdn = $4, public_ip = $5, private_ips = $6,
+               deployed_at = CASE WHEN $3 = 'Deployed' THEN coalesce(deployed_at, now()) ELSE deployed_at END,
+               last_seen_at = CASE WHEN $3 = 'Deployed' THEN now() ELSE last_seen_at END
+           WHERE id = $1 AND state = $2"#,
+        node.id.0,
+        node.state.as_str(),
+        state.as_str(),
+        addresses.external_fqdn,
+        addresses.public_ip.map(|ip| ip.to_string()),
+        Json(&addresses.private_ips) as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(written.rows_affected() == 1)
+}
+
+/// Writes down when deployed nodes were last seen running.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn mark_seen(conn: &mut PgConnection, ids: &[NodeId]) -> Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "UPDATE node SET last_seen_at = now() WHERE id = ANY ($1)",
+        &ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a node's instance was seen to be gone, unless its state has changed since it was read.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn bury_observed(conn: &mut PgConnection, node: &Watched) -> Result<bool> {
+    let unchanged = sqlx::query_scalar!(
+        "SELECT 1 AS unchanged FROM node WHERE id = $1 AND state = $2 FOR UPDATE",
+        node.id.0,
+        node.state.as_str()
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if unchanged.is_none() {
+        return Ok(false);
+    }
+    bury(conn, &[node.id]).await?;
+    Ok(true)
+}
