@@ -1,0 +1,105 @@
+//! Regions and zones.
+
+use crate::call::Call;
+use crate::catalogue::{self, RegionInfo, Zone};
+use crate::protocol::filter::{Fields, Filters, Tags};
+use crate::protocol::{ApiError, Element, Outcome, el};
+
+fn endpoint(region: &RegionInfo) -> String {
+    format!("ec2.{}.amazonaws.com", region.name)
+}
+
+const REGION_FILTERS: Fields<&'static RegionInfo> = &[
+    ("endpoint", |region| vec![endpoint(region)]),
+    ("opt-in-status", |region| vec![region.opt_in.clone()]),
+    ("region-name", |region| vec![region.name.clone()]),
+];
+
+pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
+    let names = call.params.values("RegionName");
+    // All regions of the catalogue are enabled for every account, so this changes nothing.
+    call.params.flag("AllRegions")?;
+    let filters = Filters::read(&call.params, REGION_FILTERS)?;
+    call.read()?;
+    if let Some(unknown) = names.iter().find(|name| catalogue::region(name).is_none()) {
+        return Err(ApiError::value(format!(
+            "Invalid region provided: {unknown}"
+        )));
+    }
+    let wanted = |region: &&RegionInfo| names.is_empty() || names.contains(&region.name.as_str());
+    let shown = catalogue::regions()
+        .iter()
+        .filter(wanted)
+        .filter(|it| filters.matches(it, &Tags::new()));
+    let items = shown.map(|region| {
+        el("item")
+            .text("regionName", &region.name)
+            .text("regionEndpoint", endpoint(region))
+            .text("optInStatus", &region.opt_in)
+    });
+    Ok(Element::answer().list("regionInfo", items))
+}
+
+struct ZoneView {
+    region: &'static RegionInfo,
+    zone: &'static Zone,
+}
+
+const ZONE_FILTERS: Fields<ZoneView> = &[
+    ("group-name", |it| vec![it.region.name.clone()]),
+    ("opt-in-status", |_| vec!["opt-in-not-required".to_owned()]),
+    ("region-name", |it| vec![it.region.name.clone()]),
+    ("state", |_| vec!["available".to_owned()]),
+    ("zone-id", |it| vec![it.zone.id.clone()]),
+    ("zone-name", |it| vec![it.zone.name.clone()]),
+    ("zone-type", |_| vec!["availability-zone".to_owned()]),
+];
+
+pub(crate) fn describe_zones(call: &mut Call<'_>) -> Outcome {
+    let names = call.params.values("ZoneName");
+    let ids = call.params.values("ZoneId");
+    call.params.flag("AllAvailabilityZones")?;
+    let filters = Filters::read(&call.params, ZONE_FILTERS)?;
+    let region = call.caller.region.clone();
+    call.read()?;
+    let region = catalogue::region(&region).ok_or_else(ApiError::auth_failure)?;
+    for (given, what, known) in [
+        (
+            &names,
+            "availability zone",
+            region
+                .zones
+                .iter()
+                .map(|z| z.name.as_str())
+                .collect::<Vec<_>>(),
+        ),
+        (
+            &ids,
+            "availability zone-id",
+            region.zones.iter().map(|z| z.id.as_str()).collect(),
+        ),
+    ] {
+        if let Some(unknown) = given.iter().find(|it| !known.contains(it)) {
+            return Err(ApiError::value(format!("Invalid {what}: [{unknown}]")));
+        }
+    }
+    let views = region.zones.iter().map(|zone| ZoneView { region, zone });
+    let shown = views.filter(|it| {
+        (names.is_empty() || names.contains(&it.zone.name.as_str()))
+            && (ids.is_empty() || ids.contains(&it.zone.id.as_str()))
+            && filters.matches(it, &Tags::new())
+    });
+    let items = shown.map(|it| {
+        el("item")
+            .text("zoneName", &it.zone.name)
+            .text("zoneState", "available")
+            .text("regionName", &it.region.name)
+            .list("messageSet", [])
+            .text("zoneId", &it.zone.id)
+            .text("groupName", &it.region.name)
+            .text("networkBorderGroup", &it.region.name)
+            .text("optInStatus", "opt-in-not-required")
+            .text("zoneType", "availability-zone")
+    });
+    Ok(Element::answer().list("availabilityZoneInfo", items))
+}

@@ -1,0 +1,46 @@
+//! An AWS simulator: a server that speaks the EC2 Query protocol (and what is needed of IAM and STS) over HTTP.
+//!
+//! It is the test bed, so it is stricter than AWS, never kinder: parameters that an action does not read are refused,
+//! and what EC2 would leave half undefined is an error. It shares no code with the crates that it tests.
+//!
+//! How a request goes: `server` reads the caller from the signature's scope, records the call and looks for a fault to
+//! play; the action's function in `ec2`, `iam` or `sts` reads its parameters from a `call::Call`, which gives
+//! it the state only after every parameter was read and the permission was checked, and gives it the state to change only
+//! when this is no dry run. Time is lazy: each call first brings its region to the present (`state::Region::settle`).
+//!
+//! A new EC2 action is one function in `ec2/` and one line in its table.
+//!
+//! What comes later has its place: token buckets in `limits`, policy documents in `permissions`, eventual consistency
+//! in `consistency`, more faults in `faults`.
+//!
+//! Signatures are not verified: any access key is accepted and only chooses the account.
+
+mod call;
+mod catalogue;
+mod clock;
+mod config;
+mod consistency;
+mod control;
+mod ec2;
+mod faults;
+mod iam;
+mod limits;
+mod permissions;
+mod protocol;
+mod server;
+mod simulator;
+mod state;
+mod sts;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use config::{Config, Quotas};
+pub use faults::Fault;
+pub use simulator::Simulator;
+pub use view::{InstanceView, RecordedCall};
+
+/// The account that access keys belong to by default.
+pub fn default_account() -> &'static str {
+    protocol::auth::DEFAULT_ACCOUNT
+}

@@ -1,0 +1,226 @@
+//! HTTP in front of the actions: who asks, which action, what comes back.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::FormRejection;
+use axum::extract::{DefaultBodyLimit, Form, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::call::Call;
+use crate::faults::Fault;
+use crate::protocol::auth::{self, Caller, Service};
+use crate::protocol::{ApiError, Element, Outcome, Params};
+use crate::simulator::{Inner, Simulator};
+use crate::view::RecordedCall;
+use crate::{ec2, iam, limits, sts};
+
+/// The size of the largest request; the largest sound one is a launch with 16 KB of user data.
+const MAX_BODY: usize = 1 << 20;
+
+const HELLO: &str = "This is Berth's AWS simulator: EC2, and some of IAM and STS, over the Query protocol. \
+    Try: aws --endpoint-url <this address> ec2 describe-instances\n";
+
+/// Everything that is not the control API.
+pub(crate) fn router(simulator: Simulator) -> Router {
+    Router::new()
+        .fallback(answer)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(simulator)
+}
+
+async fn answer(
+    State(simulator): State<Simulator>,
+    method: Method,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    // From the body of a POST or the query of a GET, as the Query protocol has it.
+    form: Result<Form<Vec<(String, String)>>, FormRejection>,
+) -> Response {
+    if method == Method::GET && query.is_none() {
+        return HELLO.into_response();
+    }
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let (service, request_id, outcome) =
+        request(&simulator, header, form.ok().map(|Form(pairs)| pairs));
+    match outcome {
+        Ok(Done::Answer(document)) => xml(StatusCode::OK, &request_id, document),
+        Ok(Done::Drop) => drop_connection(),
+        Err(error) => {
+            let status =
+                StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            xml(status, &request_id, error.body(service, &request_id))
+        }
+    }
+}
+
+/// What became of a request that was not refused.
+pub(crate) enum Done {
+    Answer(String),
+    Drop,
+}
+
+/// Answers one request.
+pub(crate) fn request(
+    simulator: &Simulator,
+    authorization: Option<&str>,
+    pairs: Option<Vec<(String, String)>>,
+) -> (Service, String, Result<Done, ApiError>) {
+    let caller = auth::caller(authorization, &simulator.config().accounts);
+    let mut inner = simulator.lock();
+    let request_id = inner.request_ids.uuid();
+    let service = caller
+        .as_ref()
+        .map_or(Service::Ec2, |caller| caller.service);
+    let outcome = caller.and_then(|caller| {
+        let pairs = pairs.ok_or_else(|| {
+            ApiError::bad(
+                "MalformedQueryString",
+                "The query string contains a syntax error",
+            )
+        })?;
+        dispatch(simulator, &mut inner, &caller, pairs, &request_id)
+    });
+    (service, request_id, outcome)
+}
+
+fn dispatch(
+    simulator: &Simulator,
+    inner: &mut Inner,
+    caller: &Caller,
+    pairs: Vec<(String, String)>,
+    request_id: &str,
+) -> Result<Done, ApiError> {
+    let value = |name: &str| {
+        pairs
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+    };
+    let action = value("Action").ok_or_else(|| {
+        ApiError::bad(
+            "MissingAction",
+            "The request is missing an action or a required parameter.",
+        )
+    })?;
+    inner.count(&action, value("DryRun").as_deref() == Some("true"));
+    if simulator.config().record {
+        inner.recorded.push(RecordedCall {
+            service: caller.service.name().to_owned(),
+            action: action.clone(),
+            params: pairs.clone(),
+            access_key: caller.access_key.clone(),
+            region: caller.region.clone(),
+        });
+    }
+    let now = simulator.now();
+    limits::admit(caller, &action, now)?;
+    let fault = inner.fault(&action)?;
+    let params = Params::new(pairs);
+    let outcome = run(simulator, inner, caller, &params, &action, now);
+    tracing::debug!(
+        action,
+        account = caller.account,
+        refused = outcome.as_ref().err().map(|e| &*e.code),
+        "call"
+    );
+    let content = outcome?;
+    match fault {
+        Some(Fault::DropAfterEffect) => Ok(Done::Drop),
+        Some(Fault::ErrorAfterEffect(status, code)) => Err(ApiError::new(
+            status,
+            code,
+            "An internal error has occurred",
+        )),
+        Some(Fault::Refuse { .. }) | None => Ok(Done::Answer(
+            dressed(content, caller.service, &action, request_id).document(),
+        )),
+    }
+}
+
+fn run(
+    simulator: &Simulator,
+    inner: &mut Inner,
+    caller: &Caller,
+    params: &Params,
+    action: &str,
+    now: u64,
+) -> Outcome {
+    let mut call = Call::new(
+        params,
+        caller,
+        simulator.config(),
+        now,
+        action,
+        &mut inner.world,
+    );
+    call.params.text("Action");
+    call.check_version()?;
+    match caller.service {
+        Service::Ec2 => ec2::run(&mut call, action),
+        Service::Iam => iam::run(&mut call, action),
+        Service::Sts => sts::run(&mut call, action),
+    }
+}
+
+/// Gives an answer the outer elements of its service.
+fn dressed(content: Element, service: Service, action: &str, request_id: &str) -> Element {
+    let name = format!("{action}Response");
+    match service {
+        Service::Ec2 => content
+            .named(name)
+            .namespace(service.namespace())
+            .first(Element::leaf("requestId", request_id)),
+        Service::Iam | Service::Sts => Element::answer()
+            .named(name)
+            .namespace(service.namespace())
+            .child(content.named(format!("{action}Result")))
+            .child(
+                Element::answer()
+                    .named("ResponseMetadata".to_owned())
+                    .text("RequestId", request_id),
+            ),
+    }
+}
+
+/// All supported actions as `service:Action`.
+pub(crate) fn actions() -> Vec<String> {
+    let of = |service: Service, names: Vec<&'static str>| {
+        names
+            .into_iter()
+            .map(move |name| format!("{}:{name}", service.name()))
+    };
+    let mut all: Vec<String> = of(Service::Ec2, ec2::names())
+        .chain(of(Service::Iam, iam::names()))
+        .chain(of(Service::Sts, sts::names()))
+        .collect();
+    all.sort();
+    all
+}
+
+fn xml(status: StatusCode, request_id: &str, document: String) -> Response {
+    let mut response = (
+        status,
+        [(header::CONTENT_TYPE, "text/xml;charset=UTF-8")],
+        document,
+    )
+        .into_response();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+/// A body that fails at its first byte: the server can only close the connection, so the client sees no answer.
+fn drop_connection() -> Response {
+    let failure = futures::stream::once(async {
+        Err::<Bytes, _>(std::io::Error::other("dropped by a fault"))
+    });
+    (
+        [(header::CONTENT_LENGTH, "1024")],
+        Body::from_stream(failure),
+    )
+        .into_response()
+}

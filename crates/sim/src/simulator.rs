@@ -1,0 +1,244 @@
+//! The handle on a simulator: serving, counting, and acting as the AWS console.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::faults::{Fault, Faults};
+use crate::protocol::ApiError;
+use crate::state::{Ids, Kind, Region, World};
+use crate::view::{InstanceView, RecordedCall};
+use crate::{control, server};
+
+/// A simulated AWS. Clones are handles on the same one.
+#[derive(Clone, Debug)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    clock: Clock,
+    inner: Mutex<Inner>,
+}
+
+/// All that changes, behind one lock: calls take microseconds, and their effects come one after another as in EC2.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub world: World,
+    pub faults: Faults,
+    pub calls: BTreeMap<String, u64>,
+    pub recorded: Vec<RecordedCall>,
+    pub request_ids: Ids,
+}
+
+impl Simulator {
+    /// A simulator in which nothing has happened yet.
+    pub fn new(config: Config) -> Self {
+        let inner = Inner {
+            world: World::new(config.seed),
+            faults: Faults::default(),
+            calls: BTreeMap::new(),
+            recorded: Vec::new(),
+            request_ids: Ids::new(&[&config.seed.to_string(), "requests"]),
+        };
+        let clock = Clock::new(config.manual_clock);
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                clock,
+                inner: Mutex::new(inner),
+            }),
+        }
+    }
+
+    /// The HTTP service: AWS at every path, the control API below `/_sim/`.
+    pub fn router(&self) -> Router {
+        server::router(self.clone()).nest("/_sim", control::router(self.clone()))
+    }
+
+    /// Serves until the shutdown.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        axum::serve(listener, self.router())
+            .with_graceful_shutdown(shutdown)
+            .await
+    }
+
+    /// How often each action was called. A launch with `DryRun` counts as `RunInstances (dry run)`.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.lock().calls.clone()
+    }
+
+    /// Forgets the counts and the recorded requests.
+    pub fn reset_calls(&self) {
+        let mut inner = self.lock();
+        inner.calls.clear();
+        inner.recorded.clear();
+    }
+
+    /// Every request so far, if [`Config::record`] is set.
+    pub fn recorded(&self) -> Vec<RecordedCall> {
+        self.lock().recorded.clone()
+    }
+
+    /// The instances of a region in the order of their launch, the terminated ones among them while EC2 shows them.
+    pub fn instances(&self, account: &str, region: &str) -> Vec<InstanceView> {
+        self.in_region(account, region, |region| {
+            let mut instances: Vec<_> = region.instances.values().collect();
+            instances.sort_by_key(|it| it.order);
+            instances
+                .into_iter()
+                .map(|it| InstanceView::new(region, it))
+                .collect()
+        })
+        .unwrap_or_default()
+    }
+
+    /// Terminates instances as somebody at the console would. Unknown ids are ignored.
+    pub fn console_terminate(&self, account: &str, region: &str, ids: &[&str]) {
+        let (now, timings) = (self.now(), self.config().timings());
+        self.in_region(account, region, |region| {
+            ids.iter()
+                .for_each(|id| region.terminate(id, now, &timings));
+        });
+    }
+
+    /// Stops instances as somebody at the console would. Unknown ids are ignored.
+    pub fn console_stop(&self, account: &str, region: &str, ids: &[&str]) {
+        let (now, timings) = (self.now(), self.config().timings());
+        self.in_region(account, region, |region| {
+            ids.iter().for_each(|id| region.stop(id, now, &timings));
+        });
+    }
+
+    /// Starts stopped instances as somebody at the console would. Unknown ids are ignored.
+    pub fn console_start(&self, account: &str, region: &str, ids: &[&str]) {
+        let (now, timings) = (self.now(), self.config().timings());
+        self.in_region(account, region, |region| {
+            for id in ids {
+                region.start(id, now, &timings);
+            }
+        });
+    }
+
+    /// Reboots instances as somebody at the console would: EC2 shows no trace of it, the addresses stay.
+    pub fn console_reboot(&self, account: &str, region: &str, ids: &[&str]) {
+        self.in_region(account, region, |region| {
+            let known = ids
+                .iter()
+                .filter(|id| region.exists(Kind::Instance, id))
+                .count();
+            tracing::debug!(known, "rebooted instances");
+        });
+    }
+
+    /// Denies an action such as `ec2:CreateVpc` or `iam:PassRole` to an access key; wildcards as in policies.
+    pub fn deny(&self, access_key: &str, action: &str) {
+        self.lock()
+            .world
+            .denials
+            .insert((access_key.to_owned(), action.to_owned()));
+    }
+
+    /// Makes the next call of an action (`RunInstances`) go wrong; several wait in their order.
+    pub fn fail_next(&self, action: &str, fault: Fault) {
+        self.lock().faults.push(action, fault);
+    }
+
+    /// Forgets the faults that still wait.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// How many instances of a type a zone has room for, those that are there included; None is no limit. A launch takes
+    /// what it gets, down to its `MinCount`.
+    pub fn set_capacity(
+        &self,
+        account: &str,
+        region: &str,
+        zone: &str,
+        instance_type: &str,
+        limit: Option<u32>,
+    ) {
+        self.in_region(account, region, |region| {
+            let key = (zone.to_owned(), instance_type.to_owned());
+            match limit {
+                Some(limit) => region.capacity.insert(key, limit),
+                None => region.capacity.remove(&key),
+            }
+        });
+    }
+
+    /// Moves simulated time on.
+    pub fn advance(&self, ms: u64) {
+        self.shared.clock.advance(ms);
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.clock.now()
+    }
+
+    /// A panic while the lock was held would be a bug of ours; one request's bug must not end the others.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.shared
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// None when there is no such region; it must not come into being by a misspelt name.
+    fn in_region<T>(
+        &self,
+        account: &str,
+        region: &str,
+        act: impl FnOnce(&mut Region) -> T,
+    ) -> Option<T> {
+        crate::catalogue::region(region)?;
+        let now = self.now();
+        let mut inner = self.lock();
+        let (_, region) = inner.world.enter(account, region, now);
+        Some(act(region))
+    }
+}
+
+impl Inner {
+    pub(crate) fn count(&mut self, action: &str, dry_run: bool) {
+        let name = if dry_run && action == "RunInstances" {
+            "RunInstances (dry run)"
+        } else {
+            action
+        };
+        match self.calls.get_mut(name) {
+            Some(count) => *count += 1,
+            None => {
+                self.calls.insert(name.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Plays the refusing kind of fault; the others are played after the effect.
+    pub(crate) fn fault(&mut self, action: &str) -> Result<Option<Fault>, ApiError> {
+        match self.faults.take(action) {
+            Some(Fault::Refuse {
+                status,
+                code,
+                message,
+            }) => Err(ApiError::new(status, code, message)),
+            other => Ok(other),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What exists: accounts, their regions, and the resources in them. Rules of AWS's answers live with the actions.
+
+mod iam;
+mod ids;
+mod instance;
+mod lifecycle;
+mod network;
+mod region;
+mod resource;
+mod security_group;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use iam::{Iam, Profile, Role};
+pub(crate) use ids::Ids;
+pub(crate) use instance::{
+    Association, Instance, Launch, Metadata, Phase, PhaseKind, Timings, Volume,
+};
+pub(crate) use network::{
+    Address, AddressUse, Gateway, Route, RouteTable, Subnet, TableAssociation, Vpc, public_dns_name,
+};
+pub(crate) use region::Region;
+pub(crate) use resource::Kind;
+pub(crate) use security_group::{Group, Rule, Source};
+
+/// Milliseconds since the Unix epoch.
+pub(crate) type Millis = u64;
+
+/// All accounts.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    seed: u64,
+    accounts: BTreeMap<String, Account>,
+    /// Explicit denials by (access key, action). Permissions grow from here.
+    pub denials: BTreeSet<(String, String)>,
+}
+
+/// One account: its identities are global, everything else is per region.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub iam: Iam,
+    regions: BTreeMap<String, Region>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            ..Self::default()
+        }
+    }
+
+    /// The account and one of its regions, made on first use, with all changes that time has brought.
+    pub(crate) fn enter(
+        &mut self,
+        account: &str,
+        region: &str,
+        now: Millis,
+    ) -> (&mut Iam, &mut Region) {
+        let seed = self.seed.to_string();
+        let found = self
+            .accounts
+            .entry(account.to_owned())
+            .or_insert_with(|| Account {
+                iam: Iam::new(account, Ids::new(&[&seed, account, "iam"])),
+                regions: BTreeMap::new(),
+            });
+        let there = found.regions.entry(region.to_owned()).or_insert_with(|| {
+            let ids = Ids::new(&[&seed, account, region]);
+            Region::new(account, region, ids)
+        });
+        there.settle(now);
+        (&mut found.iam, there)
+    }
+}

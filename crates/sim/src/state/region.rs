@@ -1,0 +1,296 @@
+//! One region of one account: its resources, the default VPC that every account starts with, and the passing of time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::instance::Launches;
+use super::network::LOCAL;
+use super::{
+    Address, Gateway, Group, Ids, Instance, Kind, Route, RouteTable, Rule, Source, Subnet,
+    TableAssociation, Volume, Vpc,
+};
+use crate::catalogue;
+use crate::protocol::filter::Tags;
+
+/// The first address of the pool of public addresses. 198.18.0.0/15 is set aside for benchmarks (RFC 2544), so no
+/// simulated node has the address of somebody's machine.
+const PUBLIC_POOL: u32 = u32::from_be_bytes([198, 18, 0, 0]);
+const PUBLIC_POOL_SIZE: u32 = 1 << 17;
+
+/// A region of an account.
+#[derive(Debug)]
+pub(crate) struct Region {
+    pub account: String,
+    pub name: String,
+    pub ids: Ids,
+    pub vpcs: BTreeMap<String, Vpc>,
+    pub subnets: BTreeMap<String, Subnet>,
+    pub gateways: BTreeMap<String, Gateway>,
+    pub route_tables: BTreeMap<String, RouteTable>,
+    pub groups: BTreeMap<String, Group>,
+    pub instances: BTreeMap<String, Instance>,
+    pub volumes: BTreeMap<String, Volume>,
+    pub addresses: BTreeMap<String, Address>,
+    pub launches: Launches,
+    /// Route tables by client token, with the request that made them.
+    pub table_tokens: BTreeMap<String, (String, String)>,
+    /// How many instances of a type a zone has room for, where that is limited, by (zone, type).
+    pub capacity: BTreeMap<(String, String), u32>,
+    pub launch_count: u64,
+    pub(super) tags: BTreeMap<String, Tags>,
+    next_public: u32,
+}
+
+static NO_TAGS: Tags = Tags::new();
+
+impl Region {
+    pub(crate) fn new(account: &str, name: &str, ids: Ids) -> Self {
+        let mut region = Self {
+            account: account.to_owned(),
+            name: name.to_owned(),
+            ids,
+            vpcs: BTreeMap::new(),
+            subnets: BTreeMap::new(),
+            gateways: BTreeMap::new(),
+            route_tables: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            launches: BTreeMap::new(),
+            table_tokens: BTreeMap::new(),
+            capacity: BTreeMap::new(),
+            launch_count: 0,
+            tags: BTreeMap::new(),
+            next_public: 0,
+        };
+        region.add_default_vpc();
+        region
+    }
+
+    /// "Default VPCs": 172.31.0.0/16, a /20 per zone with public addresses, a gateway and a route to it.
+    fn add_default_vpc(&mut self) {
+        let cidr = Ipv4Net::new_assert(Ipv4Addr::new(172, 31, 0, 0), 16);
+        let vpc = self.add_vpc(cidr, "default", true);
+        let blocks = cidr.subnets(20).into_iter().flatten();
+        let zones = catalogue::region(&self.name)
+            .map(|region| region.zones.as_slice())
+            .unwrap_or_default();
+        for (zone, cidr) in zones.iter().zip(blocks) {
+            let id = self.ids.next(Kind::Subnet.prefix());
+            let subnet = Subnet {
+                id: id.clone(),
+                vpc: vpc.clone(),
+                cidr,
+                zone: zone.name.clone(),
+                zone_id: zone.id.clone(),
+                default_for_zone: true,
+                map_public_ip: true,
+            };
+            self.subnets.insert(id, subnet);
+        }
+        let id = self.ids.next(Kind::Gateway.prefix());
+        self.gateways.insert(
+            id.clone(),
+            Gateway {
+                id: id.clone(),
+                vpc: Some(vpc.clone()),
+            },
+        );
+        if let Some(table) = self
+            .route_tables
+            .values_mut()
+            .find(|table| table.vpc == vpc)
+        {
+            table.routes.push(Route {
+                destination: Ipv4Net::default(),
+                gateway: id,
+            });
+        }
+    }
+
+    /// A VPC comes with its main route table and its default security group.
+    pub(crate) fn add_vpc(
+        &mut self,
+        cidr: Ipv4Net,
+        tenancy: &'static str,
+        is_default: bool,
+    ) -> String {
+        let vpc = Vpc {
+            id: self.ids.next(Kind::Vpc.prefix()),
+            cidr,
+            cidr_association: self.ids.next("vpc-cidr-assoc"),
+            dhcp_options: format!(
+                "dopt-0{:016x}",
+                Ids::new(&[&self.account, &self.name, "dopt"]).number()
+            ),
+            tenancy,
+            is_default,
+            dns_support: true,
+            dns_hostnames: is_default,
+            usage_metrics: false,
+        };
+        let mut table = RouteTable::new(self.ids.next(Kind::RouteTable.prefix()), &vpc);
+        table.associations.push(TableAssociation {
+            id: self.ids.next("rtbassoc"),
+            subnet: None,
+        });
+        self.route_tables.insert(table.id.clone(), table);
+        let group = self.add_group("default", "default VPC security group", &vpc.id);
+        let rule = Rule {
+            id: self.ids.next("sgr"),
+            protocol: "-1".to_owned(),
+            ports: None,
+            source: Source::Group(group.clone()),
+            description: None,
+        };
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.ingress.push(rule);
+        }
+        let id = vpc.id.clone();
+        self.vpcs.insert(id.clone(), vpc);
+        id
+    }
+
+    /// A security group starts with all traffic out allowed and none in.
+    pub(crate) fn add_group(&mut self, name: &str, description: &str, vpc: &str) -> String {
+        let id = self.ids.next(Kind::Group.prefix());
+        let all_out = Rule {
+            id: self.ids.next("sgr"),
+            protocol: "-1".to_owned(),
+            ports: None,
+            source: Source::V4(Ipv4Net::default()),
+            description: None,
+        };
+        let group = Group {
+            id: id.clone(),
+            name: name.to_owned(),
+            description: description.to_owned(),
+            vpc: vpc.to_owned(),
+            ingress: Vec::new(),
+            egress: vec![all_out],
+        };
+        self.groups.insert(id.clone(), group);
+        id
+    }
+
+    /// An address of the public pool that is not in use.
+    pub(crate) fn new_public_ip(&mut self) -> Ipv4Addr {
+        let mut ip = Ipv4Addr::from(PUBLIC_POOL);
+        // The bound only matters to a test with more public addresses than the pool has: it sees one twice.
+        for _ in 0..PUBLIC_POOL_SIZE {
+            self.next_public = (self.next_public + 1) % PUBLIC_POOL_SIZE;
+            ip = Ipv4Addr::from(PUBLIC_POOL + self.next_public);
+            if !self.public_ips().any(|used| used == ip) {
+                break;
+            }
+        }
+        ip
+    }
+
+    fn public_ips(&self) -> impl Iterator<Item = Ipv4Addr> {
+        let of_instances = self
+            .instances
+            .values()
+            .filter_map(|it| it.public.as_ref().map(|public| public.ip));
+        of_instances.chain(self.addresses.values().map(|address| address.ip))
+    }
+
+    /// The private addresses in use in a subnet.
+    pub(crate) fn private_ips(&self, subnet: &str) -> BTreeSet<Ipv4Addr> {
+        self.instances
+            .values()
+            .filter(|it| it.subnet == subnet)
+            .filter_map(|it| it.private_ip)
+            .collect()
+    }
+
+    /// The instances in a subnet or VPC that are not terminated, as something that keeps it from being deleted.
+    pub(crate) fn is_in_use(&self, by: impl Fn(&Instance) -> bool) -> bool {
+        self.instances
+            .values()
+            .any(|it| it.private_ip.is_some() && by(it))
+    }
+
+    /// How many more instances of a type a zone takes; None is no limit.
+    pub(crate) fn room(&self, zone: &str, instance_type: &str) -> Option<usize> {
+        let limit = *self
+            .capacity
+            .get(&(zone.to_owned(), instance_type.to_owned()))?;
+        let there = |it: &&Instance| {
+            it.zone == zone && it.instance_type == instance_type && it.phase.takes_capacity()
+        };
+        Some((limit as usize).saturating_sub(self.instances.values().filter(there).count()))
+    }
+
+    /// The vCPUs of the instances that count against the quota.
+    pub(crate) fn vcpus(&self) -> u32 {
+        let running = self
+            .instances
+            .values()
+            .filter(|it| it.phase.takes_capacity());
+        running.map(|it| it.cores * it.threads_per_core).sum()
+    }
+
+    pub(crate) fn default_vpc(&self) -> Option<&Vpc> {
+        self.vpcs.values().find(|vpc| vpc.is_default)
+    }
+
+    pub(crate) fn default_group(&self, vpc: &str) -> Option<&Group> {
+        self.groups
+            .values()
+            .find(|group| group.vpc == vpc && group.name == "default")
+    }
+
+    /// A route is a black hole when its gateway is gone or belongs to another VPC.
+    pub(crate) fn route_is_active(&self, table: &RouteTable, route: &Route) -> bool {
+        let attached = |gateway: &Gateway| gateway.vpc.as_ref() == Some(&table.vpc);
+        route.gateway == LOCAL || self.gateways.get(&route.gateway).is_some_and(attached)
+    }
+
+    pub(crate) fn tags(&self, id: &str) -> &Tags {
+        self.tags.get(id).unwrap_or(&NO_TAGS)
+    }
+
+    pub(crate) fn all_tags(&self) -> impl Iterator<Item = (&String, &Tags)> {
+        self.tags.iter()
+    }
+
+    /// Adds tags; those with the same key are replaced.
+    pub(crate) fn add_tags(&mut self, id: &str, tags: &Tags) {
+        if !tags.is_empty() {
+            self.tags
+                .entry(id.to_owned())
+                .or_default()
+                .extend(tags.clone());
+        }
+    }
+
+    pub(crate) fn remove_tags(&mut self, id: &str, which: impl Fn(&str, &str) -> bool) {
+        if let Some(tags) = self.tags.get_mut(id) {
+            tags.retain(|key, value| !which(key, value));
+        }
+    }
+
+    /// Tags do not outlive their resource.
+    pub(crate) fn forget_tags(&mut self, id: &str) {
+        self.tags.remove(id);
+    }
+
+    pub(crate) fn exists(&self, kind: Kind, id: &str) -> bool {
+        match kind {
+            Kind::Address => self.addresses.contains_key(id),
+            Kind::Group => self.groups.contains_key(id),
+            Kind::Image => catalogue::image(&self.name, id).is_some(),
+            Kind::Instance => self.instances.contains_key(id),
+            Kind::Interface => self.is_in_use(|it| it.interface == id),
+            Kind::Gateway => self.gateways.contains_key(id),
+            Kind::RouteTable => self.route_tables.contains_key(id),
+            Kind::Subnet => self.subnets.contains_key(id),
+            Kind::Volume => self.volumes.contains_key(id),
+            Kind::Vpc => self.vpcs.contains_key(id),
+        }
+    }
+}

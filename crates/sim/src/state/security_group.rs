@@ -1,0 +1,54 @@
+//! Security groups and their rules.
+
+use std::fmt;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+/// A security group.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    pub vpc: String,
+    pub ingress: Vec<Rule>,
+    pub egress: Vec<Rule>,
+}
+
+/// One rule: EC2 counts and compares them per source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub id: String,
+    /// `tcp`, `udp`, `icmp`, a number, or `-1` for all.
+    pub protocol: String,
+    /// None when the protocol is all.
+    pub ports: Option<(i64, i64)>,
+    pub source: Source,
+    pub description: Option<String>,
+}
+
+/// Where a rule lets traffic come from (or go to).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    V4(Ipv4Net),
+    V6(Ipv6Net),
+    Group(String),
+}
+
+impl Rule {
+    /// Two rules are the same to EC2 when they differ in description only.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        (&self.protocol, &self.ports, &self.source)
+            == (&other.protocol, &other.ports, &other.source)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(net) => net.fmt(f),
+            Self::V6(net) => net.fmt(f),
+            Self::Group(id) => f.write_str(id),
+        }
+    }
+}
