@@ -1,0 +1,234 @@
+//! EC2's errors, named by what the caller should do.
+//!
+//! Source of the codes: EC2 API reference, "Error codes for the Amazon EC2 API".
+
+use std::fmt;
+
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+
+/// What AWS said, word by word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The call.
+    pub action: &'static str,
+    /// AWS's code.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.code, self.action, self.message)
+    }
+}
+
+/// Why a call did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Slow down and send the same call again. Never a lack of capacity.
+    #[error("{0}")]
+    Throttled(Said),
+    /// The answer is lost or AWS is in trouble: nobody knows whether the call took effect. Send the same call again.
+    #[error("{0}")]
+    OutcomeUnknown(Said),
+    /// No capacity in this zone: another one may have it.
+    #[error("{0}")]
+    NoCapacity(Said),
+    /// This subnet has no free address.
+    #[error("{0}")]
+    SubnetFull(Said),
+    /// A limit of the account: no other zone will help.
+    #[error("{0}")]
+    AccountLimit(Said),
+    /// The credentials may not do this.
+    #[error("{0}")]
+    NotAllowed(Said),
+    /// It is not there, or not yet.
+    #[error("{0}")]
+    NotThere(Said),
+    /// It is there already.
+    #[error("{0}")]
+    AlreadyThere(Said),
+    /// Something still hangs on it.
+    #[error("{0}")]
+    InUse(Said),
+    /// The token was sent with another request before.
+    #[error("{0}")]
+    TokenMismatch(Said),
+    /// What this token launched has been terminated since.
+    #[error("{0}")]
+    TokenSpent(Said),
+    /// The request itself is wrong.
+    #[error("{0}")]
+    Rejected(Said),
+}
+
+impl Error {
+    /// Names what AWS said.
+    pub fn from_said(said: Said) -> Self {
+        match said.code.as_str() {
+            "RequestLimitExceeded"
+            | "Throttling"
+            | "ThrottlingException"
+            | "EC2ThrottledException"
+            | "RequestThrottled"
+            | "RequestThrottledException" => Self::Throttled(said),
+            "Unavailable" | "ServiceUnavailable" | "InternalError" | "InternalFailure"
+            | "RequestTimeout" => Self::OutcomeUnknown(said),
+            "InsufficientInstanceCapacity"
+            | "InsufficientHostCapacity"
+            | "InsufficientCapacity"
+            | "Unsupported" => Self::NoCapacity(said),
+            "InsufficientFreeAddressesInSubnet" => Self::SubnetFull(said),
+            "UnauthorizedOperation"
+            | "AuthFailure"
+            | "AccessDenied"
+            | "AccessDeniedException"
+            | "InvalidClientTokenId"
+            | "SignatureDoesNotMatch"
+            | "ExpiredToken"
+            | "RequestExpired"
+            | "UnrecognizedClientException"
+            | "OptInRequired"
+            | "Blocked"
+            | "PendingVerification" => Self::NotAllowed(said),
+            "InvalidSubnet.Conflict"
+            | "InvalidGroup.Duplicate"
+            | "InvalidPermission.Duplicate"
+            | "RouteAlreadyExists"
+            | "Resource.AlreadyAssociated" => Self::AlreadyThere(said),
+            "DependencyViolation" => Self::InUse(said),
+            "IdempotentParameterMismatch" => Self::TokenMismatch(said),
+            "IdempotentInstanceTerminated" => Self::TokenSpent(said),
+            code if code.ends_with("LimitExceeded") => Self::AccountLimit(said),
+            code if code.ends_with(".NotFound") => Self::NotThere(said),
+            _ => Self::Rejected(said),
+        }
+    }
+
+    /// What AWS said.
+    pub fn said(&self) -> &Said {
+        match self {
+            Self::Throttled(said)
+            | Self::OutcomeUnknown(said)
+            | Self::NoCapacity(said)
+            | Self::SubnetFull(said)
+            | Self::AccountLimit(said)
+            | Self::NotAllowed(said)
+            | Self::NotThere(said)
+            | Self::AlreadyThere(said)
+            | Self::InUse(said)
+            | Self::TokenMismatch(said)
+            | Self::TokenSpent(said)
+            | Self::Rejected(said) => said,
+        }
+    }
+
+    /// Whether the same call may succeed a little later without anybody doing anything: a throttle, trouble of AWS's,
+    /// and an object that is too young to be known everywhere.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Throttled(_) | Self::OutcomeUnknown(_) | Self::NotThere(_)
+        )
+    }
+}
+
+/// Turns what the SDK answers with into an [`Error`].
+pub(crate) fn from_sdk<E, R>(action: &'static str) -> impl Fn(SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: fmt::Debug + 'static,
+{
+    move |error| match &error {
+        SdkError::ServiceError(service) => {
+            let meta = service.err().meta();
+            Error::from_said(Said {
+                action,
+                // A body that is no EC2 error (a proxy's page, say) has no code: nobody knows what happened.
+                code: meta.code().unwrap_or("InternalFailure").to_owned(),
+                message: meta.message().unwrap_or("AWS gave no message").to_owned(),
+            })
+        }
+        SdkError::ConstructionFailure(_) => Error::Rejected(Said {
+            action,
+            code: "ConstructionFailure".to_owned(),
+            message: chain(&error),
+        }),
+        _ => Error::OutcomeUnknown(Said {
+            action,
+            code: "NoAnswer".to_owned(),
+            message: chain(&error),
+        }),
+    }
+}
+
+/// The message of an error and of what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(code: &str) -> Error {
+        Error::from_said(Said {
+            action: "RunInstances",
+            code: code.into(),
+            message: "m".into(),
+        })
+    }
+
+    #[test]
+    fn i9_a_throttle_or_an_account_limit_is_never_a_lack_of_capacity() {
+        for code in ["RequestLimitExceeded", "Throttling", "ThrottlingException"] {
+            assert!(matches!(named(code), Error::Throttled(_)), "{code}");
+        }
+        for code in [
+            "VcpuLimitExceeded",
+            "InstanceLimitExceeded",
+            "VpcLimitExceeded",
+            "SubnetLimitExceeded",
+        ] {
+            assert!(matches!(named(code), Error::AccountLimit(_)), "{code}");
+        }
+        for code in [
+            "InsufficientInstanceCapacity",
+            "InsufficientHostCapacity",
+            "Unsupported",
+        ] {
+            assert!(matches!(named(code), Error::NoCapacity(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn trouble_of_awss_leaves_the_outcome_unknown() {
+        for code in [
+            "InternalError",
+            "InternalFailure",
+            "ServiceUnavailable",
+            "Unavailable",
+        ] {
+            assert!(matches!(named(code), Error::OutcomeUnknown(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn awss_own_words_are_kept() {
+        assert_eq!(
+            named("InvalidAMIID.NotFound").to_string(),
+            "InvalidAMIID.NotFound (RunInstances): m"
+        );
+        assert!(matches!(named("InvalidAMIID.NotFound"), Error::NotThere(_)));
+        assert!(matches!(named("InvalidParameterValue"), Error::Rejected(_)));
+    }
+}

@@ -1,0 +1,255 @@
+//! The only importer of AWS's SDK: EC2 as Berth needs it, in Berth's own types, with errors named by what to do.
+//!
+//! The cloud is passed in: a worker asks [`Clouds`] for the [`Cloud`] of a site and knows nothing of clients,
+//! credentials or endpoints.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use domain::{catalogue::Architecture, launch::LaunchRequest, node::InstanceState, tags::Tag};
+
+mod connect;
+mod ec2;
+mod error;
+mod read;
+
+pub use connect::{Connector, Endpoint};
+pub use error::{Error, Said};
+
+/// The result of every call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Gives the cloud of a site.
+#[async_trait]
+pub trait Clouds: Send + Sync {
+    /// EC2 in `region`.
+    async fn cloud(&self, region: &str) -> Arc<dyn Cloud>;
+}
+
+/// What every object of an account has in common: who it belongs to, by its tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tags(pub BTreeMap<String, String>);
+
+impl Tags {
+    /// The value of a tag.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// The `Name`, as the console shows it.
+    pub fn name(&self) -> Option<&str> {
+        self.get(domain::tags::NAME)
+    }
+
+    /// The installation of Berth that made it.
+    pub fn installation(&self) -> Option<&str> {
+        self.get(domain::tags::INSTALLATION)
+    }
+}
+
+/// A VPC.
+#[derive(Debug, Clone)]
+pub struct Vpc {
+    /// `vpc-…`
+    pub id: String,
+    /// Its primary block.
+    pub cidr: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A subnet.
+#[derive(Debug, Clone)]
+pub struct Subnet {
+    /// `subnet-…`
+    pub id: String,
+    /// The VPC it is in.
+    pub vpc_id: String,
+    /// The zone it is in.
+    pub zone: String,
+    /// Its block.
+    pub cidr: String,
+    /// How many more addresses it has.
+    pub free_addresses: u32,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// An internet gateway.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// `igw-…`
+    pub id: String,
+    /// The VPC it is attached to.
+    pub vpc_id: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A route table.
+#[derive(Debug, Clone)]
+pub struct RouteTable {
+    /// `rtb-…`
+    pub id: String,
+    /// Whether it has a route to 0.0.0.0/0.
+    pub has_default_route: bool,
+    /// The subnets that are associated with it.
+    pub subnet_ids: Vec<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A security group.
+#[derive(Debug, Clone)]
+pub struct SecurityGroup {
+    /// `sg-…`
+    pub id: String,
+    /// The VPC it is in.
+    pub vpc_id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether any traffic is let in.
+    pub has_ingress: bool,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// What a security group lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ingress {
+    /// TCP to this port, from everywhere.
+    Tcp(u16),
+    /// Everything, from the group itself.
+    Itself,
+}
+
+/// A machine image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// `ami-…`
+    pub id: String,
+    /// `ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260815`
+    pub name: String,
+    /// `/dev/sda1`
+    pub root_device: String,
+}
+
+/// An instance.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// `i-…`
+    pub id: String,
+    /// Its state.
+    pub state: InstanceState,
+    /// Why it is in that state, in EC2's words, where EC2 says.
+    pub state_reason: Option<String>,
+    /// Its name on the internet.
+    pub public_dns: Option<String>,
+    /// Its address on the internet.
+    pub public_ip: Option<IpAddr>,
+    /// Its address in the VPC.
+    pub private_ip: Option<IpAddr>,
+    /// The subnet it is in.
+    pub subnet_id: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// EC2 in one region of one account.
+///
+/// A call answers with what EC2 said and decides nothing. Lookups by id answer with what was found: an unknown id is
+/// missing from the answer, not an error.
+#[async_trait]
+pub trait Cloud: Send + Sync {
+    /// The availability zones that can be used, sorted by name.
+    async fn zones(&self) -> Result<Vec<String>>;
+    /// The zones that offer the instance type.
+    async fn zones_offering(&self, instance_type: &str) -> Result<BTreeSet<String>>;
+    /// Canonical's newest image of Ubuntu's newest LTS.
+    async fn newest_image(&self, architecture: Architecture) -> Result<Option<Image>>;
+    /// An image by its id.
+    async fn image(&self, image_id: &str) -> Result<Option<Image>>;
+
+    /// The VPCs with this `Name`.
+    async fn vpcs_named(&self, name: &str) -> Result<Vec<Vpc>>;
+    /// The VPC with this id.
+    async fn vpc(&self, vpc_id: &str) -> Result<Option<Vpc>>;
+    /// Makes a VPC.
+    async fn create_vpc(&self, cidr: &str, tags: &[Tag]) -> Result<Vpc>;
+    /// Lets the instances of the VPC have public names.
+    async fn enable_dns_hostnames(&self, vpc_id: &str) -> Result<()>;
+
+    /// The subnets of a VPC.
+    async fn subnets(&self, vpc_id: &str) -> Result<Vec<Subnet>>;
+    /// The subnets with these ids.
+    async fn subnets_by_id(&self, subnet_ids: &[String]) -> Result<Vec<Subnet>>;
+    /// Makes a subnet.
+    async fn create_subnet(
+        &self,
+        vpc_id: &str,
+        zone: &str,
+        cidr: &str,
+        tags: &[Tag],
+    ) -> Result<Subnet>;
+    /// Gives instances in the subnet public addresses.
+    async fn map_public_ips(&self, subnet_id: &str) -> Result<()>;
+    /// Deletes a subnet.
+    async fn delete_subnet(&self, subnet_id: &str) -> Result<()>;
+
+    /// The internet gateway that is attached to the VPC.
+    async fn gateway_of(&self, vpc_id: &str) -> Result<Option<Gateway>>;
+    /// The internet gateways with this `Name`.
+    async fn gateways_named(&self, name: &str) -> Result<Vec<Gateway>>;
+    /// Makes an internet gateway.
+    async fn create_gateway(&self, tags: &[Tag]) -> Result<Gateway>;
+    /// Attaches a gateway to a VPC.
+    async fn attach_gateway(&self, gateway_id: &str, vpc_id: &str) -> Result<()>;
+
+    /// The route tables of a VPC.
+    async fn route_tables(&self, vpc_id: &str) -> Result<Vec<RouteTable>>;
+    /// Makes a route table; the same token makes one only.
+    async fn create_route_table(
+        &self,
+        vpc_id: &str,
+        client_token: &str,
+        tags: &[Tag],
+    ) -> Result<RouteTable>;
+    /// Routes 0.0.0.0/0 to the gateway.
+    async fn create_default_route(&self, route_table_id: &str, gateway_id: &str) -> Result<()>;
+    /// Lets the subnet use the route table.
+    async fn associate_route_table(&self, route_table_id: &str, subnet_id: &str) -> Result<()>;
+
+    /// The security groups of a VPC with this name.
+    async fn security_groups_named(&self, vpc_id: &str, name: &str) -> Result<Vec<SecurityGroup>>;
+    /// The security groups with these ids.
+    async fn security_groups_by_id(&self, group_ids: &[String]) -> Result<Vec<SecurityGroup>>;
+    /// Makes a security group that lets nothing in.
+    async fn create_security_group(
+        &self,
+        vpc_id: &str,
+        name: &str,
+        tags: &[Tag],
+    ) -> Result<SecurityGroup>;
+    /// Lets traffic into a security group.
+    async fn authorize_ingress(&self, group_id: &str, ingress: &[Ingress]) -> Result<()>;
+
+    /// Whether the launch would be permitted; it promises no capacity.
+    async fn dry_run(&self, request: &LaunchRequest) -> Result<()>;
+    /// Launches up to `count` instances, at least one. The same token and request launch only once.
+    async fn run_instances(
+        &self,
+        request: &LaunchRequest,
+        client_token: &str,
+        count: u32,
+    ) -> Result<Vec<Instance>>;
+    /// Every instance that bears this tag.
+    async fn instances_tagged(&self, key: &str, value: &str) -> Result<Vec<Instance>>;
+    /// Terminates instances. One id that EC2 does not know refuses the whole call.
+    async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()>;
+    /// Writes tags.
+    async fn create_tags(&self, resource_id: &str, tags: &[Tag]) -> Result<()>;
+}

@@ -1,0 +1,113 @@
+//! The SDK's types, read into Berth's own.
+
+use aws_sdk_ec2::types;
+use domain::node::InstanceState;
+
+use crate::{Gateway, Image, Instance, RouteTable, SecurityGroup, Subnet, Tags, Vpc};
+
+fn tags(tags: Option<Vec<types::Tag>>) -> Tags {
+    Tags(
+        tags.unwrap_or_default()
+            .into_iter()
+            .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
+            .collect(),
+    )
+}
+
+pub(crate) fn vpc(vpc: types::Vpc) -> Option<Vpc> {
+    Some(Vpc {
+        id: vpc.vpc_id?,
+        cidr: vpc.cidr_block.unwrap_or_default(),
+        tags: tags(vpc.tags),
+    })
+}
+
+pub(crate) fn subnet(subnet: types::Subnet) -> Option<Subnet> {
+    Some(Subnet {
+        id: subnet.subnet_id?,
+        vpc_id: subnet.vpc_id?,
+        zone: subnet.availability_zone?,
+        cidr: subnet.cidr_block.unwrap_or_default(),
+        free_addresses: subnet
+            .available_ip_address_count
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(0),
+        tags: tags(subnet.tags),
+    })
+}
+
+pub(crate) fn gateway(gateway: types::InternetGateway) -> Option<Gateway> {
+    let attachment = gateway.attachments.unwrap_or_default().into_iter().next();
+    Some(Gateway {
+        id: gateway.internet_gateway_id?,
+        vpc_id: attachment.and_then(|attachment| attachment.vpc_id),
+        tags: tags(gateway.tags),
+    })
+}
+
+pub(crate) fn route_table(table: types::RouteTable) -> Option<RouteTable> {
+    let is_default =
+        |route: &types::Route| route.destination_cidr_block.as_deref() == Some("0.0.0.0/0");
+    Some(RouteTable {
+        id: table.route_table_id?,
+        has_default_route: table.routes.unwrap_or_default().iter().any(is_default),
+        subnet_ids: table
+            .associations
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|a| a.subnet_id)
+            .collect(),
+        tags: tags(table.tags),
+    })
+}
+
+pub(crate) fn security_group(group: types::SecurityGroup) -> Option<SecurityGroup> {
+    Some(SecurityGroup {
+        id: group.group_id?,
+        vpc_id: group.vpc_id?,
+        name: group.group_name.unwrap_or_default(),
+        has_ingress: !group.ip_permissions.unwrap_or_default().is_empty(),
+        tags: tags(group.tags),
+    })
+}
+
+pub(crate) fn image(image: types::Image) -> Option<Image> {
+    Some(Image {
+        id: image.image_id?,
+        name: image.name.unwrap_or_default(),
+        root_device: image
+            .root_device_name
+            .unwrap_or_else(|| "/dev/sda1".to_owned()),
+    })
+}
+
+pub(crate) fn instance(instance: types::Instance) -> Option<Instance> {
+    let not_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let public_dns = not_empty(instance.public_dns_name);
+    Some(Instance {
+        id: instance.instance_id?,
+        state: state(&instance.state?.name?)?,
+        state_reason: instance
+            .state_reason
+            .and_then(|reason| not_empty(reason.message)),
+        public_ip: instance.public_ip_address.and_then(|ip| ip.parse().ok()),
+        private_ip: instance.private_ip_address.and_then(|ip| ip.parse().ok()),
+        subnet_id: not_empty(instance.subnet_id),
+        tags: tags(instance.tags),
+        public_dns,
+    })
+}
+
+fn state(name: &types::InstanceStateName) -> Option<InstanceState> {
+    use types::InstanceStateName as Name;
+    match name {
+        Name::Pending => Some(InstanceState::Pending),
+        Name::Running => Some(InstanceState::Running),
+        Name::ShuttingDown => Some(InstanceState::ShuttingDown),
+        Name::Terminated => Some(InstanceState::Terminated),
+        Name::Stopping => Some(InstanceState::Stopping),
+        Name::Stopped => Some(InstanceState::Stopped),
+        // A state that EC2 may add one day says nothing that could be acted on.
+        _ => None,
+    }
+}
