@@ -1,0 +1,219 @@
+//! The only caller of AWS that changes anything.
+//!
+//! A worker takes sites (one account link in one region each) by leases. For a site that it holds it does three things
+//! at once: it renews the lease, it sweeps (one look at all of the site's instances), and it reconciles every cluster
+//! on which there is something to do. A reconciler takes no input but the cluster's id: it looks, asks the domain's
+//! plan for the next step, carries it out, writes the outcome, and looks again. What a crash interrupts is found in
+//! the rows by the next worker, on the same path.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use aws::Clouds;
+use domain::ids::{InstallationId, SiteId, WorkerId};
+use sqlx::postgres::PgListener;
+use store::PgPool;
+use tokio::sync::{Mutex, Notify};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+mod reconcile;
+mod site;
+mod sweep;
+
+use site::Site;
+
+/// How a worker paces itself.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How long a lease lasts without being renewed: how long a dead worker's site waits for the next one.
+    pub lease_ttl: Duration,
+    /// How often a lease is renewed, and free sites are looked for.
+    pub lease_interval: Duration,
+    /// How often the rows are looked at when no notification comes.
+    pub look_interval: Duration,
+    /// How often a site is swept while nodes are changing.
+    pub sweep_interval: Duration,
+    /// How often a site is swept at rest: how long a termination in the AWS console goes unnoticed.
+    pub sweep_interval_at_rest: Duration,
+    /// How long an instance that EC2 does not show counts as too young to be known everywhere.
+    pub grace: Duration,
+    /// How long an operation tries to launch before it gives up.
+    pub launch_deadline: Duration,
+    /// The image of every node; none means Canonical's newest Ubuntu LTS.
+    pub image: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            lease_ttl: Duration::from_secs(15),
+            lease_interval: Duration::from_secs(3),
+            look_interval: Duration::from_secs(1),
+            sweep_interval: Duration::from_secs(2),
+            sweep_interval_at_rest: Duration::from_secs(30),
+            grace: Duration::from_secs(120),
+            launch_deadline: Duration::from_secs(15 * 60),
+            image: None,
+        }
+    }
+}
+
+/// What can stop a piece of work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// AWS.
+    #[error(transparent)]
+    Cloud(#[from] aws::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// A process that works on sites.
+pub struct Worker {
+    id: WorkerId,
+    pool: PgPool,
+    clouds: Arc<dyn Clouds>,
+    config: Arc<Config>,
+    /// The sites it holds, and how to wake each.
+    held: Mutex<HashMap<SiteId, Arc<Notify>>>,
+    look_for_sites: Notify,
+}
+
+impl Worker {
+    /// A worker that holds no site yet.
+    pub fn new(pool: PgPool, clouds: Arc<dyn Clouds>, config: Config) -> Self {
+        Self {
+            id: Uuid::new_v4().into(),
+            pool,
+            clouds,
+            config: Arc::new(config),
+            held: Mutex::new(HashMap::new()),
+            look_for_sites: Notify::new(),
+        }
+    }
+
+    /// Works until `shutdown`; then lets every step under way end, and gives the sites back.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let worker = Arc::new(self);
+        let sites = TaskTracker::new();
+        info!(worker = %worker.id, "worker started");
+        let listener = tokio::spawn(Arc::clone(&worker).listen(shutdown.clone()));
+        while !shutdown.is_cancelled() {
+            match worker.take_site(&sites, &shutdown).await {
+                // There may be more.
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => warn!(%error, "sites can't be looked for; trying again"),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = worker.look_for_sites.notified() => {}
+                () = tokio::time::sleep(worker.config.lease_interval) => {}
+            }
+        }
+        sites.close();
+        sites.wait().await;
+        if let Err(error) = listener.await {
+            error!(%error, "the listener ended badly");
+        }
+        info!(worker = %worker.id, "worker stopped");
+    }
+
+    async fn take_site(
+        self: &Arc<Self>,
+        sites: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Result<bool, Error> {
+        let mut conn = self.pool.acquire().await?;
+        let Some(lease) = store::site::acquire(&mut conn, self.id, self.config.lease_ttl).await?
+        else {
+            return Ok(false);
+        };
+        let installation: InstallationId = store::installation::id(&mut conn).await?;
+        drop(conn);
+        info!(site = %lease.site_id, region = lease.region, token = lease.fencing_token, "site taken");
+        let wake = Arc::new(Notify::new());
+        self.held
+            .lock()
+            .await
+            .insert(lease.site_id, Arc::clone(&wake));
+        let cloud = self.clouds.cloud(&lease.region).await;
+        let site_id = lease.site_id;
+        let site = Site::new(
+            lease,
+            installation,
+            self.pool.clone(),
+            cloud,
+            Arc::clone(&self.config),
+            wake,
+        );
+        let worker = Arc::clone(self);
+        let shutdown = shutdown.clone();
+        sites.spawn(async move {
+            site.run(shutdown).await;
+            worker.held.lock().await.remove(&site_id);
+        });
+        Ok(true)
+    }
+
+    /// Passes notifications on to the sites that are held; one for another site means that there may be one to take.
+    async fn listen(self: Arc<Self>, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let ended = tokio::select! {
+                () = shutdown.cancelled() => return,
+                ended = self.listen_until_disconnected() => ended,
+            };
+            if let Err(error) = ended {
+                warn!(%error, "notifications can't be listened to; the timers go on");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(self.config.look_interval) => {}
+            }
+        }
+    }
+
+    async fn listen_until_disconnected(&self) -> Result<(), sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen(store::site::WAKE_CHANNEL).await?;
+        // What was notified before this moment was missed.
+        self.wake_all().await;
+        loop {
+            match listener.try_recv().await? {
+                Some(notification) => {
+                    let site = notification.payload().parse().map(SiteId);
+                    match site
+                        .ok()
+                        .map(|site| async move { self.held.lock().await.get(&site).cloned() })
+                    {
+                        Some(wake) => match wake.await {
+                            Some(wake) => wake.notify_one(),
+                            None => self.look_for_sites.notify_one(),
+                        },
+                        None => warn!(
+                            payload = notification.payload(),
+                            "a notification names no site"
+                        ),
+                    }
+                }
+                // The connection was lost and made again: something may have been missed.
+                None => self.wake_all().await,
+            }
+        }
+    }
+
+    async fn wake_all(&self) {
+        self.look_for_sites.notify_one();
+        for wake in self.held.lock().await.values() {
+            wake.notify_one();
+        }
+    }
+}

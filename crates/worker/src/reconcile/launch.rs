@@ -1,0 +1,185 @@
+//! Launches are sent, and their outcome is written down.
+//!
+//! A launch's token is only ever sent with the request that was committed with it, as often as it takes until the
+//! outcome is known: the instances' ids, or a definite refusal. A lost answer is neither.
+
+use aws::Instance;
+use chrono::TimeDelta;
+use domain::{ids::LaunchId, tags};
+use futures::future::join_all;
+use store::launch::Launch;
+use tracing::warn;
+
+use super::{Look, place};
+use crate::{Error, site::Site};
+
+/// How long a zone that had no capacity is left alone.
+const ZONE_OUT_FOR: TimeDelta = TimeDelta::minutes(3);
+/// How long a subnet that had no free address is left alone.
+const SUBNET_OUT_FOR: TimeDelta = TimeDelta::seconds(30);
+/// How long EC2 remembers a token is not documented: after this time the instances are looked for by their tag first.
+const TOKEN_TRUSTED_FOR: TimeDelta = TimeDelta::minutes(5);
+/// An object that a launch names may be too young to be known everywhere; after this time it is missing for good.
+const NOT_THERE_PASSES_WITHIN: TimeDelta = TimeDelta::minutes(1);
+const LONGEST_PAUSE_S: i64 = 60;
+
+/// Sends these launches, all at once, and writes down what came of each.
+pub(crate) async fn send(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(), Error> {
+    let due = look
+        .launches
+        .iter()
+        .filter(|launch| ids.contains(&launch.id));
+    join_all(due.map(|launch| send_one(site, look, launch)))
+        .await
+        .into_iter()
+        .collect()
+}
+
+async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error> {
+    let pause = TimeDelta::seconds((2_i64 << launch.attempts.min(5)).min(LONGEST_PAUSE_S));
+    let mut tx = site.fence().await?;
+    store::launch::mark_sent(&mut tx, launch.id, pause).await?;
+    tx.commit().await?;
+    if launch.sent_ago.is_some_and(|ago| ago > TOKEN_TRUSTED_FOR) {
+        let found = launched_by(site, launch.id).await?;
+        if !found.is_empty() {
+            return succeed(site, look, launch, &found).await;
+        }
+    }
+    match site
+        .cloud
+        .run_instances(&launch.request, &launch.client_token, launch.count)
+        .await
+    {
+        Ok(instances) => succeed(site, look, launch, &instances).await,
+        Err(error) => apply_error(site, look, launch, error).await,
+    }
+}
+
+async fn launched_by(site: &Site, launch: LaunchId) -> Result<Vec<Instance>, Error> {
+    Ok(site
+        .cloud
+        .instances_tagged(tags::LAUNCH, &launch.to_string())
+        .await?)
+}
+
+async fn apply_error(
+    site: &Site,
+    look: &Look,
+    launch: &Launch,
+    error: aws::Error,
+) -> Result<(), Error> {
+    let is_young = launch
+        .sent_ago
+        .is_none_or(|ago| ago < NOT_THERE_PASSES_WITHIN);
+    match &error {
+        // Nobody knows, or nothing has happened yet: the same token again, later.
+        aws::Error::Throttled(_) | aws::Error::OutcomeUnknown(_) => {
+            site.log(
+                look.cluster.action_id,
+                &format!("{error}; sending the same launch again"),
+            )
+            .await
+        }
+        aws::Error::NotThere(_) if is_young => {
+            site.log(
+                look.cluster.action_id,
+                &format!("{error}; sending the same launch again"),
+            )
+            .await
+        }
+        // The token was good for instances once: they are found by their tag, whatever has become of them.
+        aws::Error::TokenSpent(_) | aws::Error::TokenMismatch(_) => {
+            let found = launched_by(site, launch.id).await?;
+            if found.is_empty() {
+                refuse(site, look, launch, &error, None).await
+            } else {
+                succeed(site, look, launch, &found).await
+            }
+        }
+        aws::Error::NoCapacity(_) => {
+            refuse(site, look, launch, &error, Some((None, ZONE_OUT_FOR))).await
+        }
+        aws::Error::SubnetFull(_) => {
+            let subnet_id = Some(launch.request.subnet_id.as_str());
+            refuse(
+                site,
+                look,
+                launch,
+                &error,
+                Some((subnet_id, SUBNET_OUT_FOR)),
+            )
+            .await
+        }
+        aws::Error::NotThere(_)
+        | aws::Error::AccountLimit(_)
+        | aws::Error::NotAllowed(_)
+        | aws::Error::AlreadyThere(_)
+        | aws::Error::InUse(_)
+        | aws::Error::Rejected(_) => refuse(site, look, launch, &error, None).await,
+    }
+}
+
+async fn succeed(
+    site: &Site,
+    look: &Look,
+    launch: &Launch,
+    instances: &[Instance],
+) -> Result<(), Error> {
+    let ids: Vec<String> = instances
+        .iter()
+        .map(|instance| instance.id.clone())
+        .collect();
+    let mut tx = site.fence().await?;
+    let surplus = store::launch::succeed(&mut tx, launch.id, &ids).await?;
+    if let Some(action) = look.cluster.action_id {
+        let line = format!(
+            "Launched {} of {} in {}: {}",
+            ids.len(),
+            launch.count,
+            launch.zone,
+            ids.join(", ")
+        );
+        store::action::log(&mut tx, action, &line).await?;
+    }
+    tx.commit().await?;
+    if !surplus.is_empty() {
+        warn!(instances = ?surplus, "no node is left for these; the sweep terminates them");
+    }
+    Ok(())
+}
+
+/// The launch is refused for good. With an outage its nodes go elsewhere; without one no other place would help, and
+/// the operation fails.
+async fn refuse(
+    site: &Site,
+    look: &Look,
+    launch: &Launch,
+    error: &aws::Error,
+    outage: Option<(Option<&str>, TimeDelta)>,
+) -> Result<(), Error> {
+    let words = place::explain(error, &launch.request);
+    let mut tx = site.fence().await?;
+    store::launch::refuse(&mut tx, launch.id, &words).await?;
+    if let Some((subnet_id, for_how_long)) = outage {
+        let (site_id, node_type) = (site.lease.site_id, look.cluster.node_type.as_str());
+        store::outage::remember(
+            &mut tx,
+            site_id,
+            node_type,
+            &launch.zone,
+            subnet_id,
+            for_how_long,
+            &words,
+        )
+        .await?;
+    }
+    if let Some(action) = look.cluster.action_id {
+        if outage.is_none() {
+            store::action::fail(&mut tx, action, &words).await?;
+        }
+        store::action::log(&mut tx, action, &format!("{}: {words}", launch.zone)).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}

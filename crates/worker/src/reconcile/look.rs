@@ -1,0 +1,60 @@
+//! What is known of a cluster: its rows, read in one go, without a transaction left open.
+
+use chrono::TimeDelta;
+use domain::{
+    ids::ClusterId,
+    network::Network,
+    plan::{self, View},
+};
+use store::{cluster::Cluster, launch::Launch};
+
+use crate::{Error, site::Site};
+
+/// A cluster as its worker sees it.
+pub(crate) struct Look {
+    pub(crate) cluster: Cluster,
+    pub(crate) user_name: String,
+    /// The launches whose outcome is not known.
+    pub(crate) launches: Vec<Launch>,
+    /// The same as the plan needs it.
+    pub(crate) view: View,
+}
+
+/// Looks at the cluster; none if it is gone.
+pub(crate) async fn look(
+    site: &Site,
+    id: ClusterId,
+    network: Option<Network>,
+) -> Result<Option<Look>, Error> {
+    let mut conn = site.pool.acquire().await?;
+    let Some(running) = store::cluster::running(&mut conn, id).await? else {
+        return Ok(None);
+    };
+    let cluster = running.cluster;
+    let launches = store::launch::open(&mut conn, id).await?;
+    let deadline = TimeDelta::from_std(site.config.launch_deadline).unwrap_or(TimeDelta::MAX);
+    let view = View {
+        now: running.now,
+        state: cluster.state,
+        target: cluster.target_num_nodes,
+        failure: running.failure,
+        deadline: running.action_started_at.map(|started| started + deadline),
+        nodes: store::node::for_plan(&mut conn, id).await?,
+        launches: launches
+            .iter()
+            .map(|launch| plan::Launch {
+                id: launch.id,
+                retry_at: launch.retry_at,
+            })
+            .collect(),
+        outages: store::outage::of_node_type(&mut conn, site.lease.site_id, &cluster.node_type)
+            .await?,
+        network,
+    };
+    Ok(Some(Look {
+        cluster,
+        user_name: running.user_name,
+        launches,
+        view,
+    }))
+}

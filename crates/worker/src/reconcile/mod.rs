@@ -1,0 +1,153 @@
+//! One pass over a cluster: look, plan, act, apply, until there is nothing to do or only waiting is left.
+
+use domain::{
+    ids::ClusterId,
+    network::Network,
+    plan::{Step, next_step},
+};
+use sqlx::{Postgres, Transaction};
+use tracing::debug;
+
+use crate::{Error, site::Site};
+
+mod launch;
+mod look;
+mod network;
+mod place;
+mod security_group;
+mod settle;
+mod subnets;
+mod terminate;
+
+use look::Look;
+
+/// How a pass ended.
+pub(crate) enum Rest {
+    /// There is nothing to do.
+    Quiet,
+    /// Something is under way: look again after a while.
+    Waiting,
+}
+
+/// Why a step that AWS was asked for can't be done: for good, so that the operation fails, or for now.
+pub(crate) enum Stop {
+    /// No further attempt will help; in words for the user.
+    Fail(String),
+    /// Try again later.
+    Later(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Cloud(error) => error.into(),
+            Error::Store(_) => Self::Later(error),
+        }
+    }
+}
+
+impl From<store::Error> for Stop {
+    fn from(error: store::Error) -> Self {
+        Self::Later(error.into())
+    }
+}
+
+impl From<sqlx::Error> for Stop {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Later(error.into())
+    }
+}
+
+impl From<aws::Error> for Stop {
+    fn from(error: aws::Error) -> Self {
+        if error.may_pass() {
+            Self::Later(error.into())
+        } else {
+            Self::Fail(error.to_string())
+        }
+    }
+}
+
+/// Reconciles the cluster until it rests or waits.
+///
+/// # Errors
+/// What made an attempt fail that is worth another one later.
+pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> {
+    // The network is looked at once in a pass: launches that the pass decides are taken off its free addresses.
+    let mut network: Option<Network> = None;
+    loop {
+        let Some(look) = look::look(site, cluster, network.clone()).await? else {
+            return Ok(Rest::Quiet);
+        };
+        let step = next_step(&look.view);
+        debug!(?step);
+        let outcome = match step {
+            Step::Rest => return Ok(Rest::Quiet),
+            Step::Wait(_) => return Ok(Rest::Waiting),
+            Step::PrepareNetwork => match network::prepare(site, &look).await {
+                Ok(prepared) => {
+                    network = Some(prepared);
+                    Ok(())
+                }
+                Err(stop) => Err(stop),
+            },
+            Step::Place(placed) => {
+                let decided = place::decide(site, &look, &placed).await;
+                if let (Ok(()), Some(network)) = (&decided, &mut network) {
+                    place::take_seats(network, &placed);
+                }
+                decided
+            }
+            Step::Launch(ids) => launch::send(site, &look, &ids).await.map_err(Stop::from),
+            Step::GiveUp(reason) => Err(Stop::Fail(reason)),
+            Step::Retire(nodes) => settle::retire(site, &look, &nodes)
+                .await
+                .map_err(Stop::from),
+            Step::Terminate(nodes) => terminate::ask(site, &look, &nodes)
+                .await
+                .map_err(Stop::from),
+            Step::Bury(nodes) => settle::bury(site, &look, &nodes).await.map_err(Stop::from),
+            Step::Settle { state, failure } => {
+                settle::settle(site, &look, state, failure.as_deref())
+                    .await
+                    .map_err(Stop::from)
+            }
+            Step::Tag(nodes) => settle::tag(site, &look, &nodes).await.map_err(Stop::from),
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(Stop::Fail(reason)) => fail(site, &look, &reason).await?,
+            Err(Stop::Later(error)) => {
+                if let Error::Cloud(said) = &error {
+                    site.log(look.cluster.action_id, &format!("{said}; trying again"))
+                        .await?;
+                }
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Notes why the operation can't reach its aim; the plan winds it up from there.
+async fn fail(site: &Site, look: &Look, reason: &str) -> Result<(), Error> {
+    let Some(action) = look.cluster.action_id else {
+        return Ok(());
+    };
+    let mut tx = site.fence().await?;
+    store::action::fail(&mut tx, action, reason).await?;
+    store::action::log(&mut tx, action, reason).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// A transaction that holds the cluster as it was looked at; none if what is wanted has changed since, so that the
+/// decision must be made anew.
+async fn fence_unchanged(
+    site: &Site,
+    look: &Look,
+) -> Result<Option<Transaction<'static, Postgres>>, Error> {
+    let mut tx = site.fence().await?;
+    let unchanged =
+        store::cluster::lock_unchanged(&mut tx, look.cluster.id, look.cluster.revision).await?;
+    Ok(unchanged.then_some(tx))
+}

@@ -1,0 +1,349 @@
+//! The network of a cluster: found, and made where it is missing.
+//!
+//! None of these calls but CreateRouteTable has a client token. So each object is tagged in the call that makes it and
+//! looked up by its tag before one is made, and only one task per site makes any.
+
+use std::collections::BTreeSet;
+
+use aws::{Subnet, Vpc};
+use domain::{
+    ids::NetworkId,
+    network::{self, Found, LeftOut, Network, VPC_CIDR},
+    placement, provider_options, tags,
+};
+
+use super::{Look, Stop, security_group, subnets};
+use crate::site::Site;
+
+/// The choice of a cluster that leaves the VPC to Berth.
+const AUTO: &str = "auto";
+
+/// Finds the cluster's network, and makes what is missing of it.
+pub(crate) async fn prepare(site: &Site, look: &Look) -> Result<Network, Stop> {
+    let _one_creator = site.network.lock().await;
+    let found = match &look.cluster.provider_options.vpc {
+        Some(vpc) if !vpc.subnets.is_empty() => given_subnets(site, look, vpc).await?,
+        Some(vpc) => {
+            let vpc = given_vpc(site, look, &vpc.id).await?;
+            managed_subnets(site, look, &vpc, false).await?
+        }
+        None => {
+            let (vpc, is_ours) = dc_vpc(site, look).await?;
+            managed_subnets(site, look, &vpc, is_ours).await?
+        }
+    };
+    take_off_in_flight(site, found).await
+}
+
+/// Free addresses that launches on their way will take are not free.
+async fn take_off_in_flight(site: &Site, mut network: Network) -> Result<Network, Stop> {
+    let mut conn = site.pool.acquire().await?;
+    for (subnet_id, count) in store::launch::in_flight(&mut conn, site.lease.site_id).await? {
+        for subnet in network
+            .subnets
+            .iter_mut()
+            .filter(|subnet| subnet.subnet_id == subnet_id)
+        {
+            subnet.free_addresses = subnet.free_addresses.saturating_sub(count);
+        }
+    }
+    Ok(network)
+}
+
+/// The subnets that the user names, all of them in the VPC that the user names.
+async fn given_subnets(
+    site: &Site,
+    look: &Look,
+    wanted: &provider_options::Vpc,
+) -> Result<Network, Stop> {
+    let (vpc, found, offering) = tokio::try_join!(
+        given_vpc(site, look, &wanted.id),
+        async { Ok(site.cloud.subnets_by_id(&wanted.subnets).await?) },
+        offering(site, look),
+    )?;
+    for id in &wanted.subnets {
+        match found.iter().find(|subnet| subnet.id == *id) {
+            None => {
+                return Err(Stop::Fail(format!(
+                    "provider_options.vpc.subnets: {id} does not exist in {}",
+                    look.cluster.region
+                )));
+            }
+            Some(subnet) if subnet.vpc_id != vpc.id => {
+                return Err(Stop::Fail(format!(
+                    "provider_options.vpc.subnets: {id} is in {}, not in {}",
+                    subnet.vpc_id, vpc.id
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    let security_group_ids = security_group::of_cluster(site, look, &vpc.id, None).await?;
+    let (subnets, left_out) = usable(look, found, &offering);
+    Ok(Network {
+        vpc_id: vpc.id,
+        security_group_ids,
+        subnets,
+        left_out,
+    })
+}
+
+async fn given_vpc(site: &Site, look: &Look, vpc_id: &str) -> Result<Vpc, Stop> {
+    site.cloud.vpc(vpc_id).await?.ok_or_else(|| {
+        Stop::Fail(format!(
+            "provider_options.vpc.id: {vpc_id} does not exist in {}",
+            look.cluster.region
+        ))
+    })
+}
+
+/// The zones that offer the cluster's node type.
+async fn offering(site: &Site, look: &Look) -> Result<BTreeSet<String>, Stop> {
+    Ok(site.cloud.zones_offering(&look.cluster.node_type).await?)
+}
+
+/// `dc-vpc`, and whether this installation made it.
+async fn dc_vpc(site: &Site, look: &Look) -> Result<(Vpc, bool), Stop> {
+    let installation = site.installation.to_string();
+    let mut there = site.cloud.vpcs_named(tags::VPC_NAME).await?;
+    let candidates = there.iter().map(|vpc| Found {
+        id: &vpc.id,
+        installation: vpc.tags.installation(),
+    });
+    if let Some(id) = network::choose(candidates, &installation).map(str::to_owned) {
+        let index = there
+            .iter()
+            .position(|vpc| vpc.id == id)
+            .unwrap_or_default();
+        let vpc = there.swap_remove(index);
+        let is_ours = vpc.tags.installation().is_some();
+        return Ok((vpc, is_ours));
+    }
+    let vpc = site
+        .cloud
+        .create_vpc(VPC_CIDR, &tags::network(site.installation, tags::VPC_NAME))
+        .await?;
+    let line = format!("Created VPC {} ({}, {VPC_CIDR})", vpc.id, tags::VPC_NAME);
+    site.log(look.cluster.action_id, &line).await?;
+    Ok((vpc, true))
+}
+
+/// A VPC in which Berth makes the subnets that are missing: one per zone that can run the node type.
+async fn managed_subnets(
+    site: &Site,
+    look: &Look,
+    vpc: &Vpc,
+    is_ours: bool,
+) -> Result<Network, Stop> {
+    let choice = look
+        .cluster
+        .provider_options
+        .vpc
+        .as_ref()
+        .map_or(AUTO, |vpc| vpc.id.as_str());
+    let mut tx = site.fence().await?;
+    let network_id = store::network::ensure(&mut tx, site.lease.site_id, choice).await?;
+    let before = store::network::get(&mut tx, network_id).await?;
+    tx.commit().await?;
+    if before.vpc_id.as_deref() != Some(&vpc.id) {
+        if is_ours {
+            site.cloud.enable_dns_hostnames(&vpc.id).await?;
+        }
+        let mut tx = site.fence().await?;
+        store::network::set_vpc(&mut tx, network_id, &vpc.id).await?;
+        tx.commit().await?;
+    }
+    let (zones, offering, existing) = tokio::try_join!(
+        async { Ok(site.cloud.zones().await?) },
+        offering(site, look),
+        async { Ok(site.cloud.subnets(&vpc.id).await?) },
+    )?;
+    let security_group_ids =
+        security_group::of_cluster(site, look, &vpc.id, Some(network_id)).await?;
+    let base = subnets::Base {
+        network_id,
+        vpc,
+        security_group_ids: &security_group_ids,
+    };
+    let made = subnets::ensure(site, look, &base, &zones, &offering, existing).await?;
+    connect(site, look, network_id, &vpc.id, &made.subnets).await?;
+    let (usable, mut left_out) = usable(look, made.subnets, &offering);
+    let has_subnet = |zone: &String| usable.iter().any(|subnet| subnet.zone == *zone);
+    left_out.extend(made.refused);
+    left_out.extend(
+        zones
+            .iter()
+            .filter(|zone| !offering.contains(*zone) && !has_subnet(zone))
+            .map(|zone| LeftOut {
+                zone: zone.clone(),
+                reason: not_offered(look),
+            }),
+    );
+    left_out.sort_by(|a, b| a.zone.cmp(&b.zone));
+    left_out.dedup_by(|a, b| a.zone == b.zone);
+    for left_out in &left_out {
+        site.log(
+            look.cluster.action_id,
+            &format!("{} is left out: {}", left_out.zone, left_out.reason),
+        )
+        .await?;
+    }
+    Ok(Network {
+        vpc_id: vpc.id.clone(),
+        security_group_ids,
+        subnets: usable,
+        left_out,
+    })
+}
+
+fn not_offered(look: &Look) -> String {
+    format!("EC2 does not offer {} there", look.cluster.node_type)
+}
+
+/// The subnets as places for nodes; those in zones that do not offer the node type are left out.
+fn usable(
+    look: &Look,
+    found: Vec<Subnet>,
+    offering: &BTreeSet<String>,
+) -> (Vec<placement::Subnet>, Vec<LeftOut>) {
+    let (here, elsewhere): (Vec<Subnet>, Vec<Subnet>) = found
+        .into_iter()
+        .partition(|subnet| offering.contains(&subnet.zone));
+    let left_out = elsewhere
+        .into_iter()
+        .map(|subnet| LeftOut {
+            zone: subnet.zone,
+            reason: not_offered(look),
+        })
+        .collect();
+    let places = here
+        .into_iter()
+        .map(|subnet| placement::Subnet {
+            cidr: subnet.cidr.parse().unwrap_or_default(),
+            subnet_id: subnet.id,
+            zone: subnet.zone,
+            free_addresses: subnet.free_addresses,
+        })
+        .collect();
+    (places, left_out)
+}
+
+/// Connects the subnets that this installation made to the internet: gateway, route table, default route.
+async fn connect(
+    site: &Site,
+    look: &Look,
+    network_id: NetworkId,
+    vpc_id: &str,
+    subnets: &[Subnet],
+) -> Result<(), Stop> {
+    let installation = site.installation.to_string();
+    let ours: Vec<&Subnet> = subnets
+        .iter()
+        .filter(|subnet| subnet.tags.installation() == Some(&installation))
+        .collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let tables = site.cloud.route_tables(vpc_id).await?;
+    let named = tables
+        .iter()
+        .filter(|table| table.tags.name() == Some(tags::ROUTE_TABLE_NAME));
+    let candidates = named.map(|table| Found {
+        id: &table.id,
+        installation: table.tags.installation(),
+    });
+    let table = match network::choose(candidates, &installation) {
+        Some(id) => tables.iter().find(|table| table.id == id).cloned(),
+        None => None,
+    };
+    let is_complete = |table: &aws::RouteTable| {
+        table.has_default_route
+            && ours
+                .iter()
+                .all(|subnet| table.subnet_ids.contains(&subnet.id))
+    };
+    if table.as_ref().is_some_and(is_complete) {
+        return Ok(());
+    }
+    let gateway_id = gateway(site, look, vpc_id).await?;
+    let table = match table {
+        Some(table) => table,
+        None => route_table(site, look, network_id, vpc_id).await?,
+    };
+    if !table.has_default_route {
+        site.cloud
+            .create_default_route(&table.id, &gateway_id)
+            .await?;
+        let line = format!("Routed 0.0.0.0/0 to {gateway_id} in {}", table.id);
+        site.log(look.cluster.action_id, &line).await?;
+    }
+    for subnet in ours {
+        if !table.subnet_ids.contains(&subnet.id) {
+            site.cloud
+                .associate_route_table(&table.id, &subnet.id)
+                .await?;
+            let line = format!("Associated {} with {}", subnet.id, table.id);
+            site.log(look.cluster.action_id, &line).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn route_table(
+    site: &Site,
+    look: &Look,
+    network_id: NetworkId,
+    vpc_id: &str,
+) -> Result<aws::RouteTable, Stop> {
+    let mut tx = site.fence().await?;
+    let token = store::network::route_table_token(&mut tx, network_id).await?;
+    tx.commit().await?;
+    let wanted = tags::network(site.installation, tags::ROUTE_TABLE_NAME);
+    let table = site
+        .cloud
+        .create_route_table(vpc_id, &token, &wanted)
+        .await?;
+    let mut tx = site.fence().await?;
+    store::network::forget_route_table_token(&mut tx, network_id).await?;
+    tx.commit().await?;
+    let line = format!(
+        "Created route table {} ({})",
+        table.id,
+        tags::ROUTE_TABLE_NAME
+    );
+    site.log(look.cluster.action_id, &line).await?;
+    Ok(table)
+}
+
+/// The VPC's internet gateway: the one that is attached, else `dc-gateway`.
+async fn gateway(site: &Site, look: &Look, vpc_id: &str) -> Result<String, Stop> {
+    if let Some(gateway) = site.cloud.gateway_of(vpc_id).await? {
+        return Ok(gateway.id);
+    }
+    let installation = site.installation.to_string();
+    // One that was made but not attached is what a worker left that died in between; only our own is taken for it.
+    let left_over = site
+        .cloud
+        .gateways_named(tags::GATEWAY_NAME)
+        .await?
+        .into_iter()
+        .find(|gateway| {
+            gateway.vpc_id.is_none() && gateway.tags.installation() == Some(&installation)
+        });
+    let gateway = match left_over {
+        Some(gateway) => gateway,
+        None => {
+            site.cloud
+                .create_gateway(&tags::network(site.installation, tags::GATEWAY_NAME))
+                .await?
+        }
+    };
+    site.cloud.attach_gateway(&gateway.id, vpc_id).await?;
+    let line = format!(
+        "Attached internet gateway {} ({}) to {vpc_id}",
+        gateway.id,
+        tags::GATEWAY_NAME
+    );
+    site.log(look.cluster.action_id, &line).await?;
+    Ok(gateway.id)
+}

@@ -1,0 +1,148 @@
+//! The security groups of a cluster: exactly those that were given, else `dc-vpc-default`.
+
+use aws::{Ingress, SecurityGroup};
+use domain::{
+    ids::NetworkId,
+    network::{self, Found},
+    tags,
+};
+
+use super::{Look, Stop};
+use crate::site::Site;
+
+/// SSH, the Docker engine's TLS port, and everything between the nodes.
+const RULES: [Ingress; 3] = [Ingress::Tcp(22), Ingress::Tcp(2376), Ingress::Itself];
+
+/// The ids of the groups that every node gets. `network_id` is the network that Berth manages in the VPC, if it does.
+pub(crate) async fn of_cluster(
+    site: &Site,
+    look: &Look,
+    vpc_id: &str,
+    network_id: Option<NetworkId>,
+) -> Result<Vec<String>, Stop> {
+    let given = look
+        .cluster
+        .provider_options
+        .vpc
+        .as_ref()
+        .map(|vpc| vpc.security_groups.as_slice());
+    match given {
+        Some(given) if !given.is_empty() => check(site, look, vpc_id, given).await,
+        _ => {
+            let network_id = match network_id {
+                Some(id) => id,
+                None => {
+                    let mut tx = site.fence().await?;
+                    let id = store::network::ensure(&mut tx, site.lease.site_id, vpc_id).await?;
+                    store::network::set_vpc(&mut tx, id, vpc_id).await?;
+                    tx.commit().await?;
+                    id
+                }
+            };
+            Ok(vec![default_group(site, look, vpc_id, network_id).await?])
+        }
+    }
+}
+
+async fn check(
+    site: &Site,
+    look: &Look,
+    vpc_id: &str,
+    given: &[String],
+) -> Result<Vec<String>, Stop> {
+    let found = site.cloud.security_groups_by_id(given).await?;
+    for id in given {
+        match found.iter().find(|group| group.id == *id) {
+            None => {
+                return Err(Stop::Fail(format!(
+                    "provider_options.vpc.security_groups: {id} does not exist in {}",
+                    look.cluster.region
+                )));
+            }
+            Some(group) if group.vpc_id != vpc_id => {
+                return Err(Stop::Fail(format!(
+                    "provider_options.vpc.security_groups: {id} belongs to {}, not to {vpc_id}",
+                    group.vpc_id
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(given.to_vec())
+}
+
+async fn default_group(
+    site: &Site,
+    look: &Look,
+    vpc_id: &str,
+    network_id: NetworkId,
+) -> Result<String, Stop> {
+    let installation = site.installation.to_string();
+    let (name, there) = match find(site, vpc_id, tags::SECURITY_GROUP_NAME, &installation).await? {
+        Place::Taken => {
+            // Another installation has the name in this VPC, where names are unique, and its group is not ours to use.
+            let name = format!("{}-{}", tags::SECURITY_GROUP_NAME, &installation[..8]);
+            match find(site, vpc_id, &name, &installation).await? {
+                Place::There(group) => (name, Some(group)),
+                Place::Free | Place::Taken => (name, None),
+            }
+        }
+        Place::There(group) => (tags::SECURITY_GROUP_NAME.to_owned(), Some(group)),
+        Place::Free => (tags::SECURITY_GROUP_NAME.to_owned(), None),
+    };
+    let group = match there {
+        Some(group) if group.tags.installation().is_none() => return Ok(group.id),
+        Some(group) => group,
+        None => {
+            let group = site
+                .cloud
+                .create_security_group(vpc_id, &name, &tags::network(site.installation, &name))
+                .await?;
+            site.log(
+                look.cluster.action_id,
+                &format!("Created security group {} ({name})", group.id),
+            )
+            .await?;
+            group
+        }
+    };
+    let mut conn = site.pool.acquire().await?;
+    let written = store::network::get(&mut conn, network_id)
+        .await?
+        .security_group_id;
+    drop(conn);
+    // Once written, the rules are the user's to narrow: they are never written again.
+    if written.as_ref() != Some(&group.id) {
+        if !group.has_ingress {
+            site.cloud.authorize_ingress(&group.id, &RULES).await?;
+        }
+        let mut tx = site.fence().await?;
+        store::network::set_security_group(&mut tx, network_id, &group.id).await?;
+        tx.commit().await?;
+    }
+    Ok(group.id)
+}
+
+/// What stands under a name in a VPC.
+enum Place {
+    Free,
+    There(SecurityGroup),
+    Taken,
+}
+
+async fn find(site: &Site, vpc_id: &str, name: &str, installation: &str) -> Result<Place, Stop> {
+    let groups = site.cloud.security_groups_named(vpc_id, name).await?;
+    let candidates = groups.iter().map(|group| Found {
+        id: &group.id,
+        installation: group.tags.installation(),
+    });
+    let chosen = network::choose(candidates, installation).map(str::to_owned);
+    Ok(match chosen {
+        Some(id) => groups
+            .into_iter()
+            .find(|group| group.id == id)
+            .map_or(Place::Free, Place::There),
+        None if groups.is_empty() => Place::Free,
+        None => Place::Taken,
+    })
+}

@@ -1,0 +1,216 @@
+//! One site while this worker holds it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use aws::{Cloud, Image};
+use domain::{
+    catalogue::Architecture,
+    ids::{ActionId, ClusterId, InstallationId},
+};
+use store::{PgPool, site::Lease};
+use tokio::{
+    sync::{Mutex, Notify},
+    task::JoinSet,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info, info_span, warn};
+
+use crate::{
+    Config, Error,
+    reconcile::{self, Rest},
+    sweep::Sweeper,
+};
+
+/// The first pause after a failed attempt; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long an image that was looked up is used for further launches.
+const IMAGE_KEPT_FOR: Duration = Duration::from_secs(3600);
+
+/// A site, and what the work on it needs.
+pub(crate) struct Site {
+    pub(crate) lease: Lease,
+    pub(crate) installation: InstallationId,
+    pub(crate) pool: PgPool,
+    pub(crate) cloud: Arc<dyn Cloud>,
+    pub(crate) config: Arc<Config>,
+    /// One creator of network objects per site: they have no client token.
+    pub(crate) network: Mutex<()>,
+    images: Mutex<HashMap<&'static str, (Instant, Image)>>,
+    wake: Arc<Notify>,
+}
+
+impl Site {
+    pub(crate) fn new(
+        lease: Lease,
+        installation: InstallationId,
+        pool: PgPool,
+        cloud: Arc<dyn Cloud>,
+        config: Arc<Config>,
+        wake: Arc<Notify>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            lease,
+            installation,
+            pool,
+            cloud,
+            config,
+            network: Mutex::new(()),
+            images: Mutex::new(HashMap::new()),
+            wake,
+        })
+    }
+
+    /// Works on the site until `shutdown`, or until the lease is lost.
+    pub(crate) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let span = info_span!("site", site = %self.lease.site_id, region = self.lease.region);
+        async {
+            let stop = shutdown.child_token();
+            let sweeper = Sweeper::new(Arc::clone(&self));
+            tokio::join!(
+                self.keep_lease(&stop),
+                sweeper.run(&stop),
+                self.dispatch(&stop)
+            );
+            let released = async {
+                let mut conn = self.pool.acquire().await?;
+                store::site::release(&mut conn, &self.lease).await
+            };
+            match released.await {
+                Ok(()) => info!("site given back"),
+                Err(error) => {
+                    warn!(%error, "the site could not be given back; its lease runs out by itself")
+                }
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn keep_lease(&self, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.config.lease_interval) => {}
+            }
+            let renewed = async {
+                let mut conn = self.pool.acquire().await?;
+                store::site::renew(&mut conn, &self.lease, self.config.lease_ttl).await
+            };
+            match renewed.await {
+                Ok(()) => {}
+                Err(store::Error::LeaseLost) => {
+                    warn!("another worker has the site by now");
+                    stop.cancel();
+                }
+                // Every write checks the fencing token, so going on is safe.
+                Err(error) => warn!(%error, "the lease could not be renewed; trying again"),
+            }
+        }
+    }
+
+    /// Runs one reconciliation per cluster that needs it, all clusters at once.
+    async fn dispatch(self: &Arc<Self>, stop: &CancellationToken) {
+        let mut running: JoinSet<(ClusterId, Result<Rest, Error>)> = JoinSet::new();
+        let mut busy: HashSet<ClusterId> = HashSet::new();
+        let mut pauses: HashMap<ClusterId, (Instant, Duration)> = HashMap::new();
+        loop {
+            match self.working().await {
+                Ok(clusters) => {
+                    pauses.retain(|cluster, _| clusters.contains(cluster));
+                    for cluster in clusters {
+                        let is_paused = pauses
+                            .get(&cluster)
+                            .is_some_and(|(until, _)| *until > Instant::now());
+                        if !is_paused && busy.insert(cluster) {
+                            let site = Arc::clone(self);
+                            let span = info_span!("cluster", %cluster);
+                            let work =
+                                async move { (cluster, reconcile::run(&site, cluster).await) };
+                            running.spawn(work.instrument(span));
+                        }
+                    }
+                }
+                Err(error) => warn!(%error, "the clusters can't be read; trying again"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(self.config.look_interval) => {}
+                Some(ended) = running.join_next() => match ended {
+                    Ok((cluster, outcome)) => {
+                        busy.remove(&cluster);
+                        match outcome {
+                            Ok(Rest::Quiet) => { pauses.remove(&cluster); }
+                            Ok(Rest::Waiting) => {
+                                pauses.insert(cluster, (Instant::now() + self.config.look_interval, FIRST_PAUSE));
+                            }
+                            Err(Error::Store(store::Error::LeaseLost)) => stop.cancel(),
+                            Err(error) => {
+                                let pause = pauses.get(&cluster).map_or(FIRST_PAUSE, |(_, p)| (*p * 2).min(LONGEST_PAUSE));
+                                pauses.insert(cluster, (Instant::now() + pause, pause));
+                                warn!(%cluster, %error, pause_ms = pause.as_millis(), "paused");
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        // Which cluster it was is not known: none is busy that is not running.
+                        warn!(%error, "a reconciliation ended badly");
+                        busy.clear();
+                        running.abort_all();
+                    }
+                },
+            }
+        }
+        // A step under way is let come to its end: what it has asked of EC2 is written down.
+        while running.join_next().await.is_some() {}
+    }
+
+    async fn working(&self) -> Result<Vec<ClusterId>, Error> {
+        let mut conn = self.pool.acquire().await?;
+        Ok(store::cluster::working(&mut conn, self.lease.site_id).await?)
+    }
+
+    /// Begins a transaction of this site's holder.
+    pub(crate) async fn fence(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Error> {
+        Ok(store::site::fence(&self.pool, &self.lease).await?)
+    }
+
+    /// Adds a line to the log of the operation that is under way.
+    pub(crate) async fn log(&self, action: Option<ActionId>, line: &str) -> Result<(), Error> {
+        info!("{line}");
+        let Some(action) = action else { return Ok(()) };
+        let mut tx = self.fence().await?;
+        store::action::log(&mut tx, action, line).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Lets the clusters be looked at now.
+    pub(crate) fn look_again(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The image for new nodes; looked up at most once an hour.
+    pub(crate) async fn image(&self, architecture: Architecture) -> aws::Result<Option<Image>> {
+        let mut images = self.images.lock().await;
+        if let Some((at, image)) = images.get(architecture.as_str())
+            && at.elapsed() < IMAGE_KEPT_FOR
+        {
+            return Ok(Some(image.clone()));
+        }
+        let found = match &self.config.image {
+            Some(image_id) => self.cloud.image(image_id).await?,
+            None => self.cloud.newest_image(architecture).await?,
+        };
+        if let Some(image) = &found {
+            images.insert(architecture.as_str(), (Instant::now(), image.clone()));
+        }
+        Ok(found)
+    }
+}
