@@ -1,0 +1,204 @@
+//! Who is calling, and with which key.
+//!
+//! A key has 256 random bits, so its SHA-256 is all that needs to be kept: there is nothing to guess, and nothing slow
+//! is needed to protect it.
+
+use std::net::SocketAddr;
+
+use aws_lc_rs::{digest, rand};
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::{
+        HeaderMap, Method,
+        header::{AUTHORIZATION, USER_AGENT},
+        request::Parts,
+    },
+};
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use domain::ids::NamespaceId;
+use store::{
+    access::{self, Principal},
+    action,
+};
+
+use crate::{App, error::ApiError, path::Asked, uri::Uris};
+
+const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// What is kept of a key: its SHA-256.
+pub fn key_digest(key: &str) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, key.as_bytes());
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    bytes
+}
+
+/// A new key: 256 random bits in hexadecimal.
+///
+/// # Panics
+/// When the operating system has no random bytes to give; nothing secret can be made on such a machine.
+pub fn new_key() -> String {
+    let mut bytes = [0_u8; 32];
+    rand::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The caller of a request, known by their key, and what an action records of the request.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    principal: Principal,
+    /// Builds URIs in the form that the request used.
+    pub(crate) uris: Uris,
+    /// The path that was asked for.
+    pub(crate) asked: Asked,
+    method: Method,
+    user_agent: String,
+    ip: String,
+}
+
+impl Caller {
+    /// The namespace that the request is about.
+    pub(crate) fn namespace(&self) -> NamespaceId {
+        self.principal.namespace_id
+    }
+
+    /// What an action records of the request.
+    pub(crate) fn record(&self, body: &str) -> action::Request {
+        action::Request {
+            namespace_id: self.namespace(),
+            method: self.method.to_string(),
+            path: self.asked.path.clone(),
+            body: body.to_owned(),
+            user_name: self.principal.user_name.clone(),
+            user_agent: self.user_agent.clone(),
+            ip: self.ip.clone(),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let (user_name, key) = basic(&parts.headers).ok_or(ApiError::Unauthorized(
+            "credentials are needed: HTTP Basic authentication with a user's name and an API key",
+        ))?;
+        let mut connection = app.pool.acquire().await?;
+        let principal = access::authenticate(&mut connection, &user_name, &key_digest(&key))
+            .await?
+            .ok_or(ApiError::Unauthorized(
+                "the user name or the API key is wrong",
+            ))?;
+        let asked = match parts.extensions.get::<Asked>() {
+            Some(asked) => asked.clone(),
+            None => Asked::new(parts.uri.path()),
+        };
+        // Whether somebody else's namespace exists is nobody's business.
+        if let Some(namespace) = &asked.namespace
+            && *namespace != principal.namespace
+        {
+            return Err(ApiError::no_such("namespace", namespace));
+        }
+        Ok(Self {
+            principal,
+            uris: Uris::new(asked.namespace.clone()),
+            asked,
+            method: parts.method.clone(),
+            user_agent: user_agent(&parts.headers),
+            ip: ip(parts),
+        })
+    }
+}
+
+/// The user and the key of `Authorization: Basic …`.
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = value.trim().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = LENIENT_BASE64.decode(credentials.trim()).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (user_name, key) = decoded.split_once(':')?;
+    // Postgres' text has no place for U+0000, so nobody has such a name.
+    if user_name.contains('\0') {
+        return None;
+    }
+    Some((user_name.to_owned(), key.to_owned()))
+}
+
+fn user_agent(headers: &HeaderMap) -> String {
+    headers.get(USER_AGENT).map_or_else(String::new, |value| {
+        String::from_utf8_lossy(value.as_bytes()).into_owned()
+    })
+}
+
+fn ip(parts: &Parts) -> String {
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or_else(String::new, |ConnectInfo(address)| {
+            address.ip().to_canonical().to_string()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(authorization: &str) -> Option<(String, String)> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, authorization.parse().unwrap());
+        basic(&headers)
+    }
+
+    #[test]
+    fn basic_credentials_are_read() {
+        let dev = Some(("dev".to_owned(), "a:b".to_owned()));
+        for ok in [
+            "Basic ZGV2OmE6Yg==",
+            "basic ZGV2OmE6Yg",
+            "Basic  ZGV2OmE6Yg== ",
+        ] {
+            assert_eq!(read(ok), dev, "{ok}");
+        }
+        for bad in [
+            "",
+            "Basic",
+            "Basic !",
+            "Bearer ZGV2OmE6Yg==",
+            "Basic ZGV2",
+            "Basic /w==",
+            "Basic AGE6Yg==",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert_eq!(basic(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_key_is_long_and_never_the_same() {
+        let (one, other) = (new_key(), new_key());
+        assert_eq!(one.len(), 64);
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_digest_is_sha_256() {
+        let hex: String = key_digest("abc")
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

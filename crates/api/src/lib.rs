@@ -1,0 +1,55 @@
+//! Berth's HTTP API, wire-compatible with Docker Cloud's infra and audit API.
+//!
+//! A request comes in at [`server`], is given its canonical path by [`path`], and is answered by a handler. There is one
+//! file for each verb of a resource: it has the request's wire form, the checks, the one transaction, and the answer.
+//! Everything that a handler gets as an argument has been checked already: the caller ([`auth`]), the id ([`answer`]),
+//! the body ([`body`]). Whatever goes wrong is an [`error`], named by its meaning.
+
+use std::sync::Arc;
+
+use store::PgPool;
+
+mod action;
+mod answer;
+pub mod auth;
+mod az;
+mod body;
+mod catalogue;
+mod docs;
+mod error;
+mod health;
+mod list;
+mod node;
+mod nodecluster;
+mod nodetype;
+mod path;
+mod provider;
+mod region;
+mod server;
+mod tag;
+mod time;
+mod uri;
+
+pub use server::{openapi, openapi_json, serve, serve_health, service};
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+pub struct App {
+    pool: PgPool,
+    catalogue: Arc<catalogue::Cache>,
+}
+
+impl App {
+    /// An application on this database.
+    pub fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            catalogue: Arc::default(),
+        }
+    }
+
+    /// The catalogue, at most a minute old.
+    async fn catalogue(&self) -> Result<Arc<catalogue::Catalogue>, error::ApiError> {
+        self.catalogue.get(&self.pool).await
+    }
+}

@@ -1,0 +1,142 @@
+//! Regions.
+
+use axum::{Json, extract::State, http::Uri};
+use domain::catalogue::{self, AWS};
+use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
+
+use crate::{
+    App,
+    answer::Names,
+    auth::Caller,
+    catalogue::Catalogue,
+    error::{ApiError, ErrorBody},
+    list::{self, Filter, List, ListQuery},
+    uri,
+};
+
+const FILTERS: &[Filter] = &[
+    Filter::text("name", "The region's name."),
+    Filter::text("provider", "The URI of its provider."),
+];
+
+/// A region of a provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Region {
+    /// The URIs of its availability zones.
+    #[schema(example = json!(["/api/infra/v1/az/aws/us-east-1/us-east-1a/"]))]
+    availability_zones: Vec<String>,
+    /// Whether new node clusters can be deployed there.
+    available: bool,
+    /// The name for people.
+    #[schema(example = "US East (N. Virginia)")]
+    label: String,
+    /// The name.
+    #[schema(example = "us-east-1")]
+    name: String,
+    /// The URIs of the node types that some zone of it offers.
+    #[schema(example = json!(["/api/infra/v1/nodetype/aws/t3.micro/"]))]
+    node_types: Vec<String>,
+    /// The URI of its provider.
+    #[schema(example = "/api/infra/v1/provider/aws/")]
+    provider: String,
+    /// Its own URI.
+    #[schema(example = "/api/infra/v1/region/aws/us-east-1/")]
+    resource_uri: String,
+}
+
+impl Region {
+    fn new(catalogue: &Catalogue, region: &catalogue::Region) -> Self {
+        Self {
+            availability_zones: region
+                .zones
+                .iter()
+                .map(|zone| uri::zone(&region.name, zone))
+                .collect(),
+            available: true,
+            label: region.label.clone(),
+            name: region.name.clone(),
+            node_types: catalogue
+                .types_in(&region.name)
+                .iter()
+                .map(|name| uri::node_type(name))
+                .collect(),
+            provider: uri::provider(),
+            resource_uri: uri::region(&region.name),
+        }
+    }
+}
+
+/// The filters of the list.
+pub(crate) struct Filters;
+
+impl utoipa::IntoParams for Filters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        list::parameters(FILTERS)
+    }
+}
+
+/// List the regions
+#[utoipa::path(
+    get,
+    path = "/api/infra/v1/region/",
+    operation_id = "list_regions",
+    tag = "Regions",
+    params(Filters),
+    responses(
+        (status = 200, description = "A page of the regions.", body = List<Region>),
+        (status = 400, description = "A filter that there is not, or a malformed one.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<List<Region>>, ApiError> {
+    let query = ListQuery::parse(&uri, FILTERS)?;
+    let name = query.text("name");
+    let provider = query.uri("provider", uri::parse_provider)?;
+    let catalogue = app.catalogue().await?;
+    let found = catalogue
+        .regions
+        .iter()
+        .filter(|region| name.is_none_or(|name| region.name == name))
+        .filter(|_| provider.as_ref().is_none_or(|provider| provider == AWS))
+        .collect();
+    Ok(query.answer(&caller.asked, query.cut(found), |region| {
+        Region::new(&catalogue, region)
+    }))
+}
+
+/// Get a region
+#[utoipa::path(
+    get,
+    path = "/api/infra/v1/region/{provider}/{name}/",
+    operation_id = "get_region",
+    tag = "Regions",
+    params(
+        ("provider" = String, Path, description = "The name of its provider.", example = "aws"),
+        ("name" = String, Path, description = "The region's name.", example = "us-east-1"),
+    ),
+    responses(
+        (status = 200, description = "The region.", body = Region),
+        (status = 404, description = "There is no such region.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn get(
+    State(app): State<App>,
+    _: Caller,
+    Names(names): Names,
+) -> Result<Json<Region>, ApiError> {
+    let catalogue = app.catalogue().await?;
+    let found = match names.as_slice() {
+        [provider, name] if provider == AWS => catalogue.region(name),
+        _ => None,
+    };
+    found
+        .map(|region| Json(Region::new(&catalogue, region)))
+        .ok_or_else(|| ApiError::no_such("region", names.join("/")))
+}
