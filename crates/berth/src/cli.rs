@@ -1,0 +1,175 @@
+//! The command line: subcommands, flags and the environment variables that stand for them.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Node clusters on AWS over HTTP, wire-compatible with Docker Cloud.
+#[derive(Debug, Parser)]
+#[command(name = "berth", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to log.
+    #[command(flatten)]
+    pub logging: Logging,
+}
+
+/// How to log.
+#[derive(Debug, Args)]
+pub struct Logging {
+    /// The form of log lines, which go to standard error.
+    #[arg(long, global = true, env = "BERTH_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// What is logged, as a filter: a level (error, warn, info, debug, trace), or target=level pairs with commas.
+    #[arg(long, global = true, env = "BERTH_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Everything on this machine: Postgres, a simulated AWS, the API and a worker. User dev, key dev.
+    Dev(Dev),
+    /// Show the life of a node cluster in the terminal, against a simulated AWS, in a temporary folder.
+    Demo(Demo),
+    /// The API, the worker or both, on a Postgres of yours and against AWS.
+    ///
+    /// AWS is reached by the SDK's own environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, a role of
+    /// the instance or container, and AWS_ENDPOINT_URL for the simulator or another emulator.
+    Serve(Serve),
+    /// The simulated AWS alone.
+    Sim(Sim),
+    /// Bring the database up to date.
+    Migrate(Database),
+    /// Manage who may call the API.
+    User(User),
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+/// Flags of `berth dev`.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where the API listens.
+    #[arg(long, env = "BERTH_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where the simulated AWS listens.
+    #[arg(long, env = "BERTH_SIM_LISTEN", default_value = "127.0.0.1:4566")]
+    pub sim_listen: SocketAddr,
+    /// Where the database lives; it survives a restart. [default: berth/dev in the user's data folder]
+    #[arg(long, env = "BERTH_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Flags of `berth demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// How many nodes.
+    #[arg(long, default_value_t = 6)]
+    pub nodes: u32,
+    /// The AWS region.
+    #[arg(long, default_value = "us-east-1")]
+    pub region: String,
+    /// The EC2 instance type.
+    #[arg(long, default_value = "t3.micro")]
+    pub node_type: String,
+    /// Keep it running until Ctrl-C, to look around.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// The database.
+#[derive(Debug, Args)]
+pub struct Database {
+    /// The Postgres database, as postgres://USER:PASSWORD@HOST/NAME.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+}
+
+/// Flags of `berth serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// What this replica does.
+    #[arg(long, env = "BERTH_ROLE", value_enum, default_value_t = Role::All)]
+    pub role: Role,
+    /// The database.
+    #[command(flatten)]
+    pub database: Database,
+    /// The most connections to the database.
+    #[arg(long, env = "BERTH_DATABASE_CONNECTIONS", default_value_t = 20)]
+    pub database_connections: u32,
+    /// Where the API listens; a worker alone serves /healthz and /readyz there.
+    #[arg(long, env = "BERTH_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// How the worker goes about it.
+    #[command(flatten)]
+    pub worker: WorkerOptions,
+}
+
+/// Flags about the worker.
+#[derive(Debug, Args)]
+pub struct WorkerOptions {
+    /// The image of every node, an AMI id. [default: Canonical's newest Ubuntu LTS]
+    #[arg(long, env = "BERTH_IMAGE")]
+    pub image: Option<String>,
+    /// How often, in seconds, instances are looked at while nodes are changing.
+    #[arg(long, env = "BERTH_SWEEP_SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub sweep_seconds: u64,
+    /// How often, in seconds, instances are looked at when nothing is changing.
+    #[arg(long, env = "BERTH_SWEEP_AT_REST_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub sweep_at_rest_seconds: u64,
+    /// How long, in seconds, a deploy or scale-up tries to launch before it gives up.
+    #[arg(long, env = "BERTH_LAUNCH_DEADLINE_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub launch_deadline_seconds: u64,
+}
+
+/// What a replica does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// It answers requests.
+    Api,
+    /// It works on sites.
+    Worker,
+    /// Both.
+    All,
+}
+
+/// Flags of `berth sim`.
+#[derive(Debug, Args)]
+pub struct Sim {
+    /// Where it listens.
+    #[arg(long, env = "BERTH_SIM_LISTEN", default_value = "127.0.0.1:4566")]
+    pub listen: SocketAddr,
+}
+
+/// `berth user`.
+#[derive(Debug, Args)]
+pub struct User {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: UserCommand,
+}
+
+/// What `berth user` can do.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make a user, or give an existing one another key. Prints the new API key, which can't be shown again.
+    Add {
+        /// Lower-case letters, digits, "-" and "_"; it is the user's namespace, too.
+        name: String,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+}

@@ -1,0 +1,67 @@
+//! The `berth` binary as a library, so that the tests run the very code that users run.
+//!
+//! One file per subcommand; [`cli`] lists them. What `dev`, `demo` and `serve` have in common is [`replica`] (an API
+//! and a worker on one database) and [`local`] (a replica with a Postgres and a simulated AWS of its own).
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub mod cli;
+mod demo;
+mod dev;
+pub mod error;
+pub mod local;
+mod logging;
+mod migrate;
+mod openapi;
+pub mod replica;
+mod serve;
+mod sim_server;
+mod user;
+
+use cli::{Cli, Command};
+pub use error::Error;
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Error::Io("the runtime can't be started".into(), error)),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the last word of a command goes to the user's terminal"
+)]
+fn fail(error: &Error) -> ExitCode {
+    eprintln!("berth: {error}");
+    ExitCode::FAILURE
+}
+
+async fn run(cli: Cli) -> Result<(), Error> {
+    let default_level = match &cli.command {
+        // Their own words on the terminal are the output; the log is for when something is wrong.
+        Command::Demo(_) | Command::User(_) | Command::Openapi => "warn",
+        Command::Dev(_) | Command::Serve(_) | Command::Sim(_) | Command::Migrate(_) => "info",
+    };
+    logging::start(&cli.logging, default_level)?;
+    match cli.command {
+        Command::Dev(options) => dev::run(options).await,
+        Command::Demo(options) => demo::run(options).await,
+        Command::Serve(options) => serve::run(options).await,
+        Command::Sim(options) => sim_server::run(options).await,
+        Command::Migrate(options) => migrate::run(&options).await,
+        Command::User(options) => user::run(options).await,
+        Command::Openapi => openapi::run(),
+    }
+}

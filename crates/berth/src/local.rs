@@ -1,0 +1,159 @@
+//! Everything on this machine: a Postgres, a simulated AWS, the API and a worker.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use aws::{Connector, Endpoint};
+use embedded_postgres::{EmbeddedPostgres, Options as PostgresOptions};
+use sim::Simulator;
+use store::PgPool;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::{
+    Error,
+    replica::{self, Answers, Replica},
+};
+
+/// The user of `dev` and `demo`, and the user's key.
+pub const DEV_USER: &str = "dev";
+/// The key of [`DEV_USER`].
+pub const DEV_KEY: &str = "dev";
+/// The credentials with which Berth calls the simulated AWS.
+pub const SIM_ACCESS_KEY: &str = "berth";
+
+/// What to start.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the API listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where the simulated AWS listens; port 0 takes a free one.
+    pub sim_listen: SocketAddr,
+    /// The database's folder.
+    pub data_dir: PathBuf,
+    /// Whether data must survive a crash of the machine.
+    pub durable: bool,
+    /// How the worker paces itself.
+    pub worker: worker::Config,
+}
+
+/// A running stack.
+pub(crate) struct Local {
+    postgres: EmbeddedPostgres,
+    simulator: SimServer,
+    replica: Replica,
+    pool: PgPool,
+}
+
+/// A running simulator.
+pub struct SimServer {
+    /// To look into it and to act as the AWS console.
+    pub simulator: Simulator,
+    /// Where it listens.
+    pub address: SocketAddr,
+    task: JoinHandle<std::io::Result<()>>,
+    shutdown: CancellationToken,
+}
+
+impl SimServer {
+    /// Serves the simulator on `listener`.
+    ///
+    /// # Errors
+    /// A socket that has no address.
+    pub fn start(simulator: Simulator, listener: TcpListener) -> Result<Self, Error> {
+        let address = listener
+            .local_addr()
+            .map_err(|error| Error::Io("the socket has no address".into(), error))?;
+        let shutdown = CancellationToken::new();
+        let stopped = shutdown.clone().cancelled_owned();
+        let served = simulator.clone();
+        let task = tokio::spawn(async move { served.serve(listener, stopped).await });
+        Ok(Self {
+            simulator,
+            address,
+            task,
+            shutdown,
+        })
+    }
+
+    /// The way to it for Berth's own client.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            url: format!("http://{}", self.address),
+            access_key_id: SIM_ACCESS_KEY.to_owned(),
+            secret_access_key: SIM_ACCESS_KEY.to_owned(),
+        }
+    }
+
+    /// Stops serving.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(%error, "the simulator ended badly"),
+            Err(error) => error!(%error, "the simulator ended badly"),
+        }
+    }
+}
+
+impl Local {
+    /// Starts everything and makes the user.
+    pub(crate) async fn start(options: Options) -> Result<Self, Error> {
+        // The sockets first: an address in use is told before a database is made.
+        let listener = replica::bind(options.listen).await?;
+        let sim_listener = replica::bind(options.sim_listen).await?;
+        let postgres = EmbeddedPostgres::start(PostgresOptions {
+            data_dir: options.data_dir,
+            durable: options.durable,
+        })
+        .await?;
+        postgres.create_database("berth").await?;
+        let pool = store::connect(&postgres.url("berth"), 20)?;
+        store::migrate(&pool).await?;
+        add_dev_user(&pool).await?;
+        let simulator = SimServer::start(Simulator::new(sim::Config::default()), sim_listener)?;
+        let clouds = Arc::new(Connector::to(simulator.endpoint()));
+        let replica = Replica::start(
+            listener,
+            pool.clone(),
+            Answers::Everything,
+            Some((clouds, options.worker)),
+        )?;
+        Ok(Self {
+            postgres,
+            simulator,
+            replica,
+            pool,
+        })
+    }
+
+    /// Where the API listens.
+    pub(crate) fn api(&self) -> SocketAddr {
+        self.replica.address
+    }
+
+    /// Where the simulated AWS listens.
+    pub(crate) fn sim(&self) -> SocketAddr {
+        self.simulator.address
+    }
+
+    /// Stops everything, the database last.
+    pub(crate) async fn stop(self) -> Result<(), Error> {
+        self.replica.stop().await;
+        self.simulator.stop().await;
+        self.pool.close().await;
+        self.postgres.stop().await?;
+        Ok(())
+    }
+}
+
+/// Makes the user `dev` with the key `dev`.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn add_dev_user(pool: &PgPool) -> Result<(), Error> {
+    let mut tx = pool.begin().await.map_err(store::Error::from)?;
+    store::access::add_key(&mut tx, DEV_USER, &api::auth::key_digest(DEV_KEY)).await?;
+    tx.commit().await.map_err(store::Error::from)?;
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Log lines, on standard error.
+
+use std::io;
+
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{
+    Error,
+    cli::{LogFormat, Logging},
+};
+
+/// Starts logging; `default_level` is for what the user did not say.
+pub(crate) fn start(options: &Logging, default_level: &str) -> Result<(), Error> {
+    let filter = options.log.as_deref().unwrap_or(default_level);
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| Error::Usage(format!("--log {filter:?} is no filter: {error}")))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match options.log_format {
+        LogFormat::Text => registry.with(fmt::layer().with_writer(io::stderr)).init(),
+        LogFormat::Json => registry
+            .with(fmt::layer().json().with_writer(io::stderr))
+            .init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The `berth` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    berth::main()
+}

@@ -1,0 +1,41 @@
+//! `berth serve`: the API, the worker or both, on a Postgres of the user's and against AWS.
+
+use std::{sync::Arc, time::Duration};
+
+use aws::Connector;
+
+use crate::{
+    Error,
+    cli::{Role, Serve, WorkerOptions},
+    replica::{self, Answers, Replica},
+};
+
+pub(crate) async fn run(options: Serve) -> Result<(), Error> {
+    let listener = replica::bind(options.listen).await?;
+    let pool = store::connect(&options.database.database_url, options.database_connections)?;
+    if !store::is_migrated(&pool).await? {
+        return Err(Error::NotMigrated);
+    }
+    let answers = match options.role {
+        Role::Api | Role::All => Answers::Everything,
+        Role::Worker => Answers::Health,
+    };
+    let worker: Option<(Arc<dyn aws::Clouds>, _)> = match options.role {
+        Role::Worker | Role::All => Some((Arc::new(Connector::ambient()), config(options.worker))),
+        Role::Api => None,
+    };
+    let replica = Replica::start(listener, pool, answers, worker)?;
+    replica::asked_to_stop().await;
+    replica.stop().await;
+    Ok(())
+}
+
+fn config(options: WorkerOptions) -> worker::Config {
+    worker::Config {
+        image: options.image,
+        sweep_interval: Duration::from_secs(options.sweep_seconds),
+        sweep_interval_at_rest: Duration::from_secs(options.sweep_at_rest_seconds),
+        launch_deadline: Duration::from_secs(options.launch_deadline_seconds),
+        ..worker::Config::default()
+    }
+}

@@ -1,0 +1,25 @@
+//! `berth sim`: the simulated AWS alone.
+#![expect(
+    clippy::print_stdout,
+    reason = "how to use it goes to the user's terminal"
+)]
+
+use sim::Simulator;
+
+use crate::{Error, cli::Sim, local::SimServer, replica};
+
+pub(crate) async fn run(options: Sim) -> Result<(), Error> {
+    let listener = replica::bind(options.listen).await?;
+    let server = SimServer::start(Simulator::new(sim::Config::default()), listener)?;
+    println!(
+        "A simulated AWS (EC2, IAM, STS) listens on http://{address}. Any access key will do; each is of account {}.
+
+  AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws --endpoint-url http://{address} --region us-east-1 \\
+    ec2 describe-vpcs",
+        sim::default_account(),
+        address = server.address,
+    );
+    replica::asked_to_stop().await;
+    server.stop().await;
+    Ok(())
+}
