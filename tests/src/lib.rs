@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The whole-system harness: a real Postgres, real HTTP, and the simulated AWS (or moto) on this machine.
+//!
+//! A test starts a [`World`], acts on it as users do (over HTTP) and as the AWS console does, waits for conditions
+//! with a deadline, and ends with [`World::finish`], which asserts what must hold at rest after every story.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is test code: what goes wrong ends the test"
+)]
+
+mod client;
+mod postgres;
+mod python;
+mod world;
+
+pub use client::{Answer, Client};
+pub use postgres::fresh_database;
+pub use python::python;
+pub use world::{ACCOUNT, Options, World, wait_for};

@@ -1,0 +1,15 @@
+//! The stories that Berth must live through, over real HTTP, on a real Postgres, against the simulated AWS.
+
+mod bad_input;
+mod botocore;
+mod command_line;
+mod first_deploy;
+mod lists;
+mod moto;
+mod openapi;
+mod own_vpc;
+mod recovery;
+mod refusals;
+mod scaling;
+mod termination;
+mod wire;

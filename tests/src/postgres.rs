@@ -1,0 +1,73 @@
+//! One Postgres for all tests of a process, one database for each test.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU32, Ordering},
+    mpsc,
+};
+
+use embedded_postgres::{EmbeddedPostgres, Options};
+use tokio::sync::OnceCell;
+
+static SERVER: OnceLock<&'static EmbeddedPostgres> = OnceLock::new();
+static TEMPLATE: OnceCell<()> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Starts the server on a thread of its own: it outlives the runtime of the test that happens to come first.
+fn server() -> &'static EmbeddedPostgres {
+    SERVER.get_or_init(|| {
+        let (started, server) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime for Postgres");
+            runtime.block_on(async {
+                let folder = tempfile::tempdir().expect("a folder for Postgres").keep();
+                let options = Options {
+                    data_dir: folder,
+                    durable: false,
+                };
+                let server = EmbeddedPostgres::start(options).await.expect("a Postgres");
+                started
+                    .send(&*Box::leak(Box::new(server)))
+                    .expect("somebody waits for Postgres");
+                std::future::pending::<()>().await;
+            });
+        });
+        server.recv().expect("Postgres has started")
+    })
+}
+
+/// The URL of a new database, migrated.
+pub async fn fresh_database() -> String {
+    let server = tokio::task::spawn_blocking(server)
+        .await
+        .expect("Postgres has started");
+    TEMPLATE
+        .get_or_init(|| async {
+            server
+                .create_database("template")
+                .await
+                .expect("a database");
+            let pool = store::connect(&server.url("template"), 1).expect("a pool");
+            store::migrate(&pool).await.expect("migrations");
+            pool.close().await;
+        })
+        .await;
+    let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let pool = store::connect(&server.url("postgres"), 1).expect("a pool");
+    sqlx::query(sqlx::AssertSqlSafe(format!(
+        "CREATE DATABASE {name} TEMPLATE template"
+    )))
+    .execute(&pool)
+    .await
+    .expect("a database like the template");
+    // Each installation has an id of its own, also where two of them share an AWS account.
+    let url = server.url(&name);
+    let fresh = store::connect(&url, 1).expect("a pool");
+    sqlx::query("UPDATE installation SET id = gen_random_uuid()")
+        .execute(&fresh)
+        .await
+        .expect("an id of its own");
+    fresh.close().await;
+    pool.close().await;
+    url
+}

@@ -1,0 +1,32 @@
+//! Third-party clients, which live in a virtual environment that the test command makes.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+/// The folder of this crate.
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A program of the virtual environment.
+fn program(name: &str) -> PathBuf {
+    let program = folder().join(".venv/bin").join(name);
+    assert!(
+        program.exists(),
+        "{} is missing: run ./test once, which makes the environment",
+        program.display()
+    );
+    program
+}
+
+/// Runs a Python script of `tests/clients` to its end.
+pub async fn python(script: &str, arguments: &[&str]) -> Output {
+    tokio::process::Command::new(program("python"))
+        .arg(folder().join("clients").join(script))
+        .args(arguments)
+        .output()
+        .await
+        .expect("Python runs")
+}

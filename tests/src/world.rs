@@ -1,0 +1,399 @@
+//! An installation of Berth with an AWS account of its own, and what its user can do with it.
+
+use std::{
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use aws::{Cloud, Clouds, Connector, Endpoint};
+use berth::{
+    local::{DEV_KEY, DEV_USER, SIM_ACCESS_KEY, SimServer, add_dev_user},
+    replica::{Answers, Replica, bind},
+};
+use serde_json::{Value, json};
+use sim::{InstanceView, Simulator};
+use sqlx::PgPool;
+use tokio::time::Instant;
+
+use crate::{Client, fresh_database};
+
+/// The simulated account.
+pub const ACCOUNT: &str = "123456789012";
+const DEADLINE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// What a test wants to be different.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The simulator.
+    pub sim: sim::Config,
+    /// The worker.
+    pub worker: worker::Config,
+    /// AWS is there already: another world's simulator, or moto.
+    pub endpoint: Option<String>,
+    /// Whether a worker runs in this process.
+    pub with_worker: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sim: sim::Config {
+                record: true,
+                ..sim::Config::fast()
+            },
+            worker: worker::Config {
+                lease_ttl: Duration::from_secs(3),
+                lease_interval: Duration::from_millis(300),
+                look_interval: Duration::from_millis(50),
+                sweep_interval: Duration::from_millis(50),
+                sweep_interval_at_rest: Duration::from_millis(200),
+                grace: Duration::from_secs(1),
+                launch_deadline: Duration::from_secs(20),
+                image: None,
+            },
+            endpoint: None,
+            with_worker: true,
+        }
+    }
+}
+
+/// An installation and its AWS account.
+pub struct World {
+    /// The user's client.
+    pub client: Client,
+    /// The database.
+    pub pool: PgPool,
+    /// Its URL.
+    pub database_url: String,
+    /// The way to AWS.
+    pub endpoint: Endpoint,
+    sim: Option<SimServer>,
+    connector: Connector,
+    replica: Replica,
+}
+
+/// Waits until `condition` answers with something.
+///
+/// # Panics
+/// After a minute, with what was waited for.
+pub async fn wait_for<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut condition: impl FnMut() -> F,
+) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = condition().await {
+            return answer;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "waited {DEADLINE:?} in vain: {what}"
+        );
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+impl World {
+    /// A world with a fast simulator and a fast worker.
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// A world as the test wants it.
+    pub async fn with(options: Options) -> Self {
+        // One subscriber for all tests of the process: the first to come sets it.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(std::env::var("BERTH_LOG").unwrap_or_else(|_| "error".into()))
+            .with_test_writer()
+            .try_init();
+        let database_url = fresh_database().await;
+        let pool = store::connect(&database_url, 20).expect("a pool");
+        add_dev_user(&pool).await.expect("a user");
+        let (sim, endpoint) = match options.endpoint {
+            Some(url) => {
+                let key = SIM_ACCESS_KEY.to_owned();
+                (
+                    None,
+                    Endpoint {
+                        url,
+                        access_key_id: key.clone(),
+                        secret_access_key: key,
+                    },
+                )
+            }
+            None => {
+                let listener = bind(ANYWHERE).await.expect("a free port");
+                let sim =
+                    SimServer::start(Simulator::new(options.sim), listener).expect("a simulator");
+                let endpoint = sim.endpoint();
+                (Some(sim), endpoint)
+            }
+        };
+        let clouds: Arc<dyn Clouds> = Arc::new(Connector::to(endpoint.clone()));
+        let worker = options.with_worker.then_some((clouds, options.worker));
+        let listener = bind(ANYWHERE).await.expect("a free port");
+        let replica =
+            Replica::start(listener, pool.clone(), Answers::Everything, worker).expect("a replica");
+        let client = Client::new(format!("http://{}", replica.address), DEV_USER, DEV_KEY);
+        let connector = Connector::to(endpoint.clone());
+        Self {
+            client,
+            pool,
+            database_url,
+            endpoint,
+            sim,
+            connector,
+            replica,
+        }
+    }
+
+    /// The simulator, to look into it and to act as the AWS console.
+    pub fn sim(&self) -> &Simulator {
+        &self
+            .sim
+            .as_ref()
+            .expect("this world has a simulator")
+            .simulator
+    }
+
+    /// EC2 as the account's owner uses it.
+    pub async fn cloud(&self, region: &str) -> Arc<dyn Cloud> {
+        self.connector.cloud(region).await
+    }
+
+    /// One call of AWS's query protocol, for what [`Cloud`] has no need of.
+    pub async fn aws_call(
+        &self,
+        service: &str,
+        region: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> String {
+        let mut pairs = vec![("Action", action)];
+        pairs.extend(parameters);
+        let query =
+            reqwest::Url::parse_with_params(&self.endpoint.url, &pairs).expect("parameters");
+        let scope = format!("{SIM_ACCESS_KEY}/20260101/{region}/{service}/aws4_request");
+        let response = reqwest::Client::new()
+            .post(&self.endpoint.url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
+            )
+            .body(query.query().unwrap_or_default().to_owned())
+            .send()
+            .await
+            .expect("AWS answers");
+        let is_success = response.status().is_success();
+        let text = response.text().await.expect("a body");
+        assert!(is_success, "{action}: {text}");
+        text
+    }
+
+    /// Makes an instance profile.
+    pub async fn make_instance_profile(&self, name: &str) {
+        self.aws_call(
+            "iam",
+            "us-east-1",
+            "CreateInstanceProfile",
+            &[("InstanceProfileName", name), ("Version", "2010-05-08")],
+        )
+        .await;
+    }
+
+    /// Creates a cluster; what is not in `more` is as the simplest body has it.
+    pub async fn create(&self, region: &str, node_type: &str, nodes: u32, more: Value) -> Value {
+        let mut body = json!({
+            "name": "web",
+            "region": format!("/api/infra/v1/region/aws/{region}/"),
+            "node_type": format!("/api/infra/v1/nodetype/aws/{node_type}/"),
+            "target_num_nodes": nodes,
+        });
+        if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+            body.extend(more);
+        }
+        self.client
+            .post("/api/infra/v1/nodecluster/", &body)
+            .await
+            .expect(201)
+            .body
+    }
+
+    /// Creates and deploys a cluster and waits until it has come to rest. Answers with it and its deploy's action.
+    pub async fn deploy(
+        &self,
+        region: &str,
+        node_type: &str,
+        nodes: u32,
+        more: Value,
+    ) -> (Value, Value) {
+        let cluster = self.create(region, node_type, nodes, more).await;
+        let path = format!("{}deploy/", uri(&cluster));
+        let answer = self.client.post(&path, &json!({})).await.expect(202);
+        assert_eq!(answer.body["state"], "Deploying");
+        let action = self.ended(&answer.action_uri()).await;
+        (self.fetch(uri(&cluster)).await, action)
+    }
+
+    /// Scales a cluster and waits until it has come to rest.
+    pub async fn scale(&self, cluster: &Value, nodes: u32) -> Value {
+        let answer = self
+            .client
+            .patch(uri(cluster), &json!({"target_num_nodes": nodes}))
+            .await
+            .expect(202);
+        assert_eq!(answer.body["state"], "Scaling");
+        self.ended(&answer.action_uri()).await;
+        self.fetch(uri(cluster)).await
+    }
+
+    /// Terminates a cluster or node and waits until it is gone.
+    pub async fn terminate(&self, object: &Value) -> Value {
+        let answer = self.client.delete(uri(object)).await.expect(202);
+        self.ended(&answer.action_uri()).await;
+        self.fetch(uri(object)).await
+    }
+
+    /// Waits until an action has ended.
+    pub async fn ended(&self, action_uri: &str) -> Value {
+        wait_for(&format!("the end of {action_uri}"), || async {
+            let action = self.fetch(action_uri).await;
+            let state = action["state"].as_str().unwrap_or_default();
+            matches!(state, "Success" | "Failed" | "Canceled").then_some(action)
+        })
+        .await
+    }
+
+    /// The object at a URI.
+    pub async fn fetch(&self, uri: &str) -> Value {
+        self.client.get(uri).await.expect(200).body
+    }
+
+    /// The nodes of a cluster, those that are gone left out.
+    pub async fn nodes(&self, cluster: &Value) -> Vec<Value> {
+        let path = format!(
+            "/api/infra/v1/node/?node_cluster={}&limit=1000",
+            uri(cluster)
+        );
+        let mut list = self.fetch(&path).await;
+        let nodes = list["objects"]
+            .as_array_mut()
+            .map(std::mem::take)
+            .unwrap_or_default();
+        nodes
+            .into_iter()
+            .filter(|node| node["state"] != "Terminated")
+            .collect()
+    }
+
+    /// The instances of the account that are not on their way out.
+    pub fn instances(&self, region: &str) -> Vec<InstanceView> {
+        let is_live = |i: &InstanceView| i.state != "terminated" && i.state != "shutting-down";
+        self.sim()
+            .instances(ACCOUNT, region)
+            .into_iter()
+            .filter(is_live)
+            .collect()
+    }
+
+    /// How many live instances there are in each zone, by the zone's name.
+    pub fn per_zone(&self, region: &str) -> std::collections::BTreeMap<String, usize> {
+        let mut zones = std::collections::BTreeMap::new();
+        for instance in self.instances(region) {
+            *zones.entry(instance.zone).or_default() += 1;
+        }
+        zones
+    }
+
+    /// The instance of a node.
+    pub async fn instance_of(&self, node: &Value) -> String {
+        sqlx::query_scalar("SELECT instance_id FROM node WHERE id = $1::uuid")
+            .bind(node["uuid"].as_str())
+            .fetch_one(&self.pool)
+            .await
+            .expect("the node has an instance")
+    }
+
+    /// The id that this installation's objects are tagged with.
+    pub async fn installation(&self) -> String {
+        sqlx::query_scalar("SELECT id::text FROM installation")
+            .fetch_one(&self.pool)
+            .await
+            .expect("an installation")
+    }
+
+    /// Ends the story: asserts what must hold at rest after every story, and stops everything.
+    ///
+    /// # Panics
+    /// Where something of Berth's is left over or unknown.
+    pub async fn finish(self) {
+        let installation = self.installation().await;
+        if let Some(sim) = &self.sim {
+            let regions: Vec<String> = sqlx::query_scalar("SELECT region FROM site")
+                .fetch_all(&self.pool)
+                .await
+                .expect("the sites");
+            for region in &regions {
+                // A surplus instance is terminated at the second sweep that sees it.
+                wait_for("EC2 and the rows to show the same instances", || async {
+                    let mut rows: Vec<String> = sqlx::query_scalar(
+                        "SELECT instance_id FROM node JOIN cluster ON cluster.id = node.cluster_id
+                         WHERE region = $1 AND node.state <> 'Terminated' AND instance_id IS NOT NULL",
+                    )
+                    .bind(region)
+                    .fetch_all(&self.pool)
+                    .await
+                    .expect("the nodes");
+                    let is_ours = |i: &InstanceView| {
+                        i.tags.get("berth:installation") == Some(&installation)
+                            && i.state != "terminated"
+                            && i.state != "shutting-down"
+                    };
+                    let mut shown: Vec<String> =
+                        sim.simulator.instances(ACCOUNT, region).into_iter().filter(is_ours).map(|i| i.id).collect();
+                    rows.sort();
+                    shown.sort();
+                    (rows == shown).then_some(())
+                })
+                .await;
+            }
+        }
+        assert_log_is_whole(&self.pool).await;
+        self.replica.stop().await;
+        if let Some(sim) = self.sim {
+            sim.stop().await;
+        }
+        self.pool.close().await;
+    }
+}
+
+/// I10: the last event of each object names the state that the object is in, and its first one that it was made.
+async fn assert_log_is_whole(pool: &PgPool) {
+    let odd: Vec<String> = sqlx::query_scalar(
+        "WITH object AS (
+             SELECT id, state FROM cluster UNION ALL SELECT id, state FROM node UNION ALL SELECT id, state FROM action
+         )
+         SELECT object.id::text FROM object
+         WHERE state IS DISTINCT FROM (SELECT state FROM event WHERE object_id = object.id ORDER BY seq DESC LIMIT 1)
+            OR 'create' IS DISTINCT FROM (SELECT change FROM event WHERE object_id = object.id ORDER BY seq LIMIT 1)",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("the event log");
+    assert!(
+        odd.is_empty(),
+        "objects whose state is not what the event log says: {odd:?}"
+    );
+}
+
+/// The URI of an object.
+fn uri(object: &Value) -> &str {
+    object["resource_uri"]
+        .as_str()
+        .expect("every object has a URI")
+}
