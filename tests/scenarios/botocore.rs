@@ -1,1 +1,179 @@
-//! Placeholder.
+//! boto3 and botocore's model of EC2 stand between the simulator and Berth: what both get wrong alike would pass every
+//! other test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use berth::{local::SimServer, replica::bind};
+use serde_json::{Value, json};
+use sim::{Config, RecordedCall, Simulator};
+use tests::{World, python, wait_for};
+
+const POLICY: &str = include_str!("../../docs/iam-policy.json");
+const CLIENT: &str = include_str!("../../crates/aws/src/ec2.rs");
+
+/// All that Berth asks of AWS. Who adds a call adds it here, and to the policy that users give to Berth.
+const USED: [&str; 24] = [
+    "ec2:AssociateRouteTable",
+    "ec2:AttachInternetGateway",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:CreateInternetGateway",
+    "ec2:CreateRoute",
+    "ec2:CreateRouteTable",
+    "ec2:CreateSecurityGroup",
+    "ec2:CreateSubnet",
+    "ec2:CreateTags",
+    "ec2:CreateVpc",
+    "ec2:DeleteSubnet",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstances",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "ec2:ModifySubnetAttribute",
+    "ec2:ModifyVpcAttribute",
+    "ec2:RunInstances",
+    "ec2:TerminateInstances",
+];
+/// AWS asks for it where a launch passes a role, though nobody calls it.
+const PASS_ROLE: &str = "iam:PassRole";
+
+/// Runs a script to a good end.
+async fn passes(script: &str, arguments: &[&str]) {
+    let output = python(script, arguments).await;
+    assert!(
+        output.status.success(),
+        "{script} {arguments:?}: {}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test]
+async fn boto3_reads_every_answer_of_the_simulator() {
+    let listener = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let server = SimServer::start(Simulator::new(Config::fast()), listener).unwrap();
+    let url = format!("http://{}", server.address);
+    passes("sim/drive_with_boto3.py", &[&url]).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn botocores_validation_finds_each_kind_of_error() {
+    passes("sim/validate_requests.py", &["--self-test"]).await;
+}
+
+/// Lives through all that Berth does in an account; answers with every request that it sent.
+async fn broad_run() -> Vec<RecordedCall> {
+    let world = World::start().await;
+
+    // What the user brings is no request of Berth's.
+    let region = "eu-west-1";
+    let cloud = world.cloud(region).await;
+    let own = [("Name".to_owned(), "own".to_owned())];
+    let vpc = cloud.create_vpc("10.20.0.0/16", &own).await;
+    let vpc = vpc.expect("a VPC");
+    let zone = format!("{region}a");
+    let subnet = cloud.create_subnet(&vpc.id, &zone, "10.20.1.0/24", &own);
+    let subnet = subnet.await.expect("a subnet");
+    let group = cloud.create_security_group(&vpc.id, "own", &own);
+    let group = group.await.expect("a security group");
+    world.make_instance_profile("nodes").await;
+    world.sim().reset_calls();
+
+    let (cluster, _) = world.deploy("sa-east-1", "t2.micro", 3, json!({})).await;
+    let cluster = world.scale(&cluster, 6).await;
+    let cluster = world.scale(&cluster, 4).await;
+    let nodes = world.nodes(&cluster).await;
+    world.terminate(&nodes[0]).await;
+    assert_eq!(world.terminate(&cluster).await["state"], "Terminated");
+
+    let iam = json!({"instance_profile_name": "nodes"});
+    let subnets_given = json!({"name": "given", "provider_options": {
+        "vpc": {"id": vpc.id, "subnets": [subnet.id], "security_groups": [group.id]},
+        "iam": iam,
+    }});
+    let (cluster, action) = world.deploy(region, "t3.micro", 2, subnets_given).await;
+    assert_eq!(cluster["state"], "Deployed", "{action:#}");
+    let vpc_given = json!({"name": "arm", "provider_options": {"vpc": {"id": vpc.id}, "iam": iam}});
+    let (cluster, action) = world.deploy(region, "t4g.small", 2, vpc_given).await;
+    assert_eq!(cluster["state"], "Deployed", "{action:#}");
+    // Tags of the node's own come when the cluster is at rest.
+    wait_for("the nodes' own tags", || async {
+        let tagged = |i: &sim::InstanceView| i.tags.contains_key("UUID");
+        world.instances(region).iter().all(tagged).then_some(())
+    })
+    .await;
+
+    let unknown = json!({"provider_options": {"iam": {"instance_profile_name": "nobody"}}});
+    let (_, action) = world.deploy("us-east-1", "t3.micro", 2, unknown).await;
+    assert_eq!(action["state"], "Failed", "{action:#}");
+
+    let recorded = world.sim().recorded();
+    world.finish().await;
+    recorded
+}
+
+#[tokio::test]
+async fn every_request_of_berth_is_sound_by_botocores_model_and_none_is_new() {
+    let recorded = broad_run().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), serde_json::to_vec(&recorded).unwrap()).unwrap();
+    passes("sim/validate_requests.py", &[file.path().to_str().unwrap()]).await;
+    let used: BTreeSet<String> = recorded
+        .iter()
+        .map(|call| format!("{}:{}", call.service, call.action))
+        .collect();
+    assert_eq!(used, USED.map(str::to_owned).into());
+}
+
+#[test]
+fn the_iam_policy_allows_exactly_what_berth_uses() {
+    let policy: Value = serde_json::from_str(POLICY).unwrap();
+    let mut allowed = BTreeSet::new();
+    for statement in policy["Statement"].as_array().unwrap() {
+        assert_eq!(statement["Effect"], "Allow");
+        match &statement["Action"] {
+            Value::Array(actions) => {
+                allowed.extend(actions.iter().map(|action| action.as_str().unwrap()))
+            }
+            action => allowed.extend(action.as_str()),
+        }
+    }
+    let needed: BTreeSet<&str> = USED.into_iter().chain([PASS_ROLE]).collect();
+    assert_eq!(allowed, needed);
+}
+
+#[test]
+fn the_client_has_no_call_that_the_list_does_not_name() {
+    let named: BTreeSet<String> = CLIENT
+        .split("from_sdk(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'))
+        .map(|(action, _)| format!("ec2:{action}"))
+        .collect();
+    assert_eq!(named, USED.map(str::to_owned).into());
+}
+
+#[tokio::test]
+async fn a_hundred_nodes_take_three_launches_and_sixty_calls() {
+    let calls = tests::calls_of_a_launch("sa-east-1", "t3.micro", 100).await;
+    assert_eq!(calls.get("RunInstances"), Some(&3), "{calls:#?}");
+    let all: u64 = calls.values().sum();
+    assert!(all <= 60, "{all}: {calls:#?}");
+    let once: BTreeMap<&str, u64> = BTreeMap::from([
+        ("CreateVpc", 1),
+        ("CreateSubnet", 3),
+        ("CreateInternetGateway", 1),
+        ("CreateRouteTable", 1),
+        ("CreateSecurityGroup", 1),
+        ("RunInstances (dry run)", 3),
+    ]);
+    for (action, count) in once {
+        assert_eq!(calls.get(action), Some(&count), "{action}: {calls:#?}");
+    }
+}

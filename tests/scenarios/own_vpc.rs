@@ -9,16 +9,12 @@ use tests::World;
 const REGION: &str = "eu-west-1";
 
 async fn own_vpc(cloud: &Arc<dyn Cloud>, block: &str) -> Vpc {
-    cloud
-        .create_vpc(block, &[("Name".into(), "theirs".into())])
-        .await
-        .unwrap()
+    cloud.create_vpc(block, &tests::theirs()).await.unwrap()
 }
 
 async fn subnet(cloud: &Arc<dyn Cloud>, vpc: &Vpc, zone: &str, block: &str) -> Subnet {
-    let tags = [("Name".to_owned(), "theirs".to_owned())];
     cloud
-        .create_subnet(&vpc.id, &format!("{REGION}{zone}"), block, &tags)
+        .create_subnet(&vpc.id, &format!("{REGION}{zone}"), block, &tests::theirs())
         .await
         .unwrap()
 }
@@ -174,8 +170,12 @@ async fn security_groups_that_are_given_are_exactly_those_of_the_nodes() {
     let cloud = world.cloud(REGION).await;
     let vpc = own_vpc(&cloud, "10.20.0.0/16").await;
     let only = subnet(&cloud, &vpc, "a", "10.20.0.0/24").await;
-    let first = cloud.create_security_group(&vpc.id, "first", &[]).await;
-    let second = cloud.create_security_group(&vpc.id, "second", &[]).await;
+    let first = cloud
+        .create_security_group(&vpc.id, "first", &tests::theirs())
+        .await;
+    let second = cloud
+        .create_security_group(&vpc.id, "second", &tests::theirs())
+        .await;
     let mut groups = vec![first.unwrap().id, second.unwrap().id];
     let more = json!({"provider_options": {
         "vpc": {"id": vpc.id, "subnets": [only.id], "security_groups": groups.clone()}

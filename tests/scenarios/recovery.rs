@@ -1,1 +1,444 @@
-//! Placeholder.
+//! Crashes, lost answers and take-overs: what the invariants promise.
+
+use std::{process::Stdio, sync::Arc, time::Duration};
+
+use aws::Connector;
+use domain::ids::WorkerId;
+use serde_json::{Value, json};
+use sim::Fault;
+use tests::{ACCOUNT, Options, World, wait_for};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const REGION: &str = "sa-east-1";
+
+/// A world whose worker is a process of its own, if any.
+async fn without_worker() -> World {
+    World::with(Options {
+        with_worker: false,
+        ..Options::default()
+    })
+    .await
+}
+
+/// A worker as a process of its own, which ends with the test.
+fn worker_process(world: &World) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_berth-under-test"))
+        .args([
+            "serve",
+            "--role",
+            "worker",
+            "--listen",
+            "127.0.0.1:0",
+            "--sweep-seconds",
+            "1",
+        ])
+        .env("DATABASE_URL", &world.database_url)
+        .env("AWS_ENDPOINT_URL", &world.endpoint.url)
+        .env("AWS_ACCESS_KEY_ID", &world.endpoint.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", &world.endpoint.secret_access_key)
+        .env("BERTH_LOG", "error")
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the worker starts")
+}
+
+async fn ask_to_deploy(world: &World, nodes: u32) -> (Value, String) {
+    ask_to_deploy_with(world, nodes, json!({})).await
+}
+
+/// The way to three subnets that are there: a deploy into them needs no dry run, so its first RunInstances launches.
+async fn three_subnets(world: &World) -> Value {
+    let cloud = world.cloud(REGION).await;
+    let vpc = cloud
+        .create_vpc("10.9.0.0/16", &tests::theirs())
+        .await
+        .unwrap();
+    let mut subnets = Vec::new();
+    for (n, zone) in ["a", "b", "c"].iter().enumerate() {
+        let (zone, block) = (format!("{REGION}{zone}"), format!("10.9.{n}.0/24"));
+        subnets.push(
+            cloud
+                .create_subnet(&vpc.id, &zone, &block, &tests::theirs())
+                .await
+                .unwrap()
+                .id,
+        );
+    }
+    json!({"provider_options": {"vpc": {"id": vpc.id, "subnets": subnets}}})
+}
+
+async fn ask_to_deploy_with(world: &World, nodes: u32, more: Value) -> (Value, String) {
+    let cluster = world.create(REGION, "t3.micro", nodes, more).await;
+    let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
+    let action = world
+        .client
+        .post(&path, &json!({}))
+        .await
+        .expect(202)
+        .action_uri();
+    (cluster, action)
+}
+
+#[tokio::test]
+async fn i1_what_was_answered_with_2xx_is_done_though_no_worker_was_there() {
+    let world = without_worker().await;
+    let (_, action) = ask_to_deploy(&world, 2).await;
+    let mut worker = worker_process(&world);
+    assert_eq!(world.ended(&action).await["state"], "Success");
+    worker.kill().await.unwrap();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn i2_i5_a_worker_killed_between_launch_and_answer_is_taken_over_and_exactly_n_run() {
+    let world = without_worker().await;
+    // EC2 launches, and the worker dies while it waits for an answer that is lost.
+    world
+        .sim()
+        .fail_next("RunInstances", Fault::DropAfterEffect);
+    let more = three_subnets(&world).await;
+    let (_, action) = ask_to_deploy_with(&world, 30, more).await;
+    let mut first = worker_process(&world);
+    wait_for("a launch", || async {
+        world
+            .sim()
+            .calls()
+            .contains_key("RunInstances")
+            .then_some(())
+    })
+    .await;
+    first.kill().await.unwrap();
+    let mut second = worker_process(&world);
+    assert_eq!(world.ended(&action).await["state"], "Success");
+    assert_eq!(
+        world.per_zone(REGION).values().copied().collect::<Vec<_>>(),
+        [10, 10, 10]
+    );
+    second.kill().await.unwrap();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn i5_a_launch_whose_answer_is_lost_is_sent_again_with_its_token_and_launches_once() {
+    let world = World::start().await;
+    world
+        .sim()
+        .fail_next("RunInstances", Fault::DropAfterEffect);
+    world.sim().fail_next(
+        "RunInstances",
+        Fault::ErrorAfterEffect(500, "InternalError".into()),
+    );
+    let more = three_subnets(&world).await;
+    let (cluster, action) = world.deploy(REGION, "t3.micro", 9, more).await;
+    assert_eq!(cluster["state"], "Deployed", "{action:#}");
+    assert_eq!(
+        world.per_zone(REGION).values().copied().collect::<Vec<_>>(),
+        [3, 3, 3]
+    );
+    let launches = world
+        .sim()
+        .recorded()
+        .into_iter()
+        .filter(|call| call.action == "RunInstances");
+    let mut by_token: std::collections::BTreeMap<String, Vec<_>> =
+        std::collections::BTreeMap::new();
+    for call in launches {
+        let token = call
+            .params
+            .iter()
+            .find(|(name, _)| name == "ClientToken")
+            .map(|(_, value)| value.clone());
+        let is_dry_run = call
+            .params
+            .iter()
+            .any(|(name, value)| name == "DryRun" && value == "true");
+        if let (Some(token), false) = (token, is_dry_run) {
+            by_token.entry(token).or_default().push(call.params);
+        }
+    }
+    assert_eq!(by_token.len(), 3, "one token for each subnet");
+    assert_eq!(
+        by_token.values().map(Vec::len).sum::<usize>(),
+        5,
+        "and two of them sent twice"
+    );
+    for requests in by_token.values() {
+        assert!(
+            requests.iter().all(|request| request == &requests[0]),
+            "a token always goes with the same request"
+        );
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn i6_a_network_call_whose_answer_is_lost_makes_no_second_object() {
+    let world = World::start().await;
+    let calls = [
+        "CreateVpc",
+        "CreateSecurityGroup",
+        "CreateSubnet",
+        "CreateInternetGateway",
+        "CreateRouteTable",
+        "CreateRoute",
+        "AssociateRouteTable",
+        "AttachInternetGateway",
+        "AuthorizeSecurityGroupIngress",
+    ];
+    for call in calls {
+        world.sim().fail_next(call, Fault::DropAfterEffect);
+    }
+    let (cluster, action) = world.deploy(REGION, "t3.micro", 3, json!({})).await;
+    assert_eq!(cluster["state"], "Deployed", "{action:#}");
+    let cloud = world.cloud(REGION).await;
+    let vpcs = cloud.vpcs_named("dc-vpc").await.unwrap();
+    assert_eq!(vpcs.len(), 1);
+    assert_eq!(cloud.subnets(&vpcs[0].id).await.unwrap().len(), 3);
+    assert_eq!(cloud.gateways_named("dc-gateway").await.unwrap().len(), 1);
+    let tables = cloud.route_tables(&vpcs[0].id).await.unwrap();
+    let tables: Vec<_> = tables
+        .iter()
+        .filter(|table| table.tags.name() == Some("dc-route-table"))
+        .collect();
+    assert_eq!(tables.len(), 1);
+    assert!(
+        tables[0].has_default_route && tables[0].subnet_ids.len() == 3,
+        "{tables:?}"
+    );
+    let groups = cloud
+        .security_groups_named(&vpcs[0].id, "dc-vpc-default")
+        .await
+        .unwrap();
+    assert!(groups.len() == 1 && groups[0].has_ingress);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn i3_a_worker_that_lost_its_lease_writes_nothing_more() {
+    let world = without_worker().await;
+    ask_to_deploy(&world, 1).await;
+    let mut conn = world.pool.acquire().await.unwrap();
+    let ttl = Duration::from_secs(60);
+    let first = WorkerId(Uuid::new_v4());
+    let lease = store::site::acquire(&mut conn, first, ttl)
+        .await
+        .unwrap()
+        .unwrap();
+    let second = WorkerId(Uuid::new_v4());
+    assert!(
+        store::site::acquire(&mut conn, second, ttl)
+            .await
+            .unwrap()
+            .is_none(),
+        "one worker at a time"
+    );
+    store::site::fence(&world.pool, &lease)
+        .await
+        .unwrap()
+        .rollback()
+        .await
+        .unwrap();
+
+    // The first worker sleeps past its lease, and the second takes over.
+    sqlx::query("UPDATE site SET lease_expires_at = now() - interval '1 second'")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    let taken = store::site::acquire(&mut conn, second, ttl)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(taken.fencing_token > lease.fencing_token);
+    let late = store::site::fence(&world.pool, &lease).await;
+    assert!(matches!(late, Err(store::Error::LeaseLost)));
+    let renewed = store::site::renew(&mut conn, &lease, ttl).await;
+    assert!(matches!(renewed, Err(store::Error::LeaseLost)));
+    store::site::release(&mut conn, &lease).await.unwrap();
+    store::site::fence(&world.pool, &taken).await.unwrap();
+    drop(conn);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_gives_its_sites_back_and_the_next_one_goes_on() {
+    let world = without_worker().await;
+    let (_, action) = ask_to_deploy(&world, 6).await;
+    let start = || {
+        let stop = CancellationToken::new();
+        let clouds = Arc::new(Connector::to(world.endpoint.clone()));
+        let worker = worker::Worker::new(world.pool.clone(), clouds, Options::default().worker);
+        (stop.clone(), tokio::spawn(worker.run(stop)))
+    };
+    let (stop, first) = start();
+    wait_for("the first worker to begin", || async {
+        world.sim().calls().contains_key("CreateVpc").then_some(())
+    })
+    .await;
+    stop.cancel();
+    first.await.unwrap();
+    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM site WHERE lease_owner IS NOT NULL")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(held, 0);
+    let (stop, second) = start();
+    assert_eq!(world.ended(&action).await["state"], "Success");
+    assert_eq!(world.instances(REGION).len(), 6);
+    stop.cancel();
+    second.await.unwrap();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn i7_i8_an_instance_of_this_installation_that_no_node_knows_is_terminated_and_no_other() {
+    let world = World::start().await;
+    let (_, action) = world.deploy(REGION, "t3.micro", 2, json!({})).await;
+    assert_eq!(action["state"], "Success");
+    let known: Vec<String> = world.instances(REGION).into_iter().map(|i| i.id).collect();
+    let cloud = world.cloud(REGION).await;
+    let vpc = cloud.vpcs_named("dc-vpc").await.unwrap().remove(0);
+    let subnet = cloud.subnets(&vpc.id).await.unwrap().remove(0);
+    let installation = world.installation().await;
+    let image = cloud
+        .newest_image(domain::catalogue::Architecture::Amd64)
+        .await
+        .unwrap()
+        .unwrap();
+    let launch = |key: &'static str, value: String| domain::launch::LaunchRequest {
+        image_id: image.id.clone(),
+        root_device: image.root_device.clone(),
+        instance_type: "t3.micro".into(),
+        subnet_id: subnet.id.clone(),
+        security_group_ids: vec![],
+        instance_profile: None,
+        disk_gb: 8,
+        user_data: String::new(),
+        tags: vec![(key.into(), value)],
+    };
+    let theirs = launch("berth:installation", Uuid::new_v4().to_string());
+    let theirs = cloud
+        .run_instances(&theirs, "theirs", 1)
+        .await
+        .unwrap()
+        .remove(0)
+        .id;
+    let users = launch("Name", "the user's own".into());
+    let users = cloud
+        .run_instances(&users, "users", 1)
+        .await
+        .unwrap()
+        .remove(0)
+        .id;
+    let stranger = launch("berth:installation", installation);
+    let stranger = cloud
+        .run_instances(&stranger, "stranger", 1)
+        .await
+        .unwrap()
+        .remove(0)
+        .id;
+    wait_for("the stranger's end", || async {
+        let live = world.instances(REGION);
+        live.iter().all(|i| i.id != stranger).then_some(())
+    })
+    .await;
+    let live: Vec<String> = world.instances(REGION).into_iter().map(|i| i.id).collect();
+    assert!(
+        known
+            .iter()
+            .chain([&theirs, &users])
+            .all(|id| live.contains(id)),
+        "{live:?}"
+    );
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn i8_an_instance_that_ec2_does_not_show_is_gone_only_after_the_grace_period() {
+    let mut options = Options::default();
+    options.worker.grace = Duration::from_secs(3600);
+    let world = World::with(options).await;
+    let (cluster, _) = world.deploy(REGION, "t3.micro", 2, json!({})).await;
+    let nodes = world.nodes(&cluster).await;
+    // The ids of two instances that EC2 does not know: one learned just now, one long ago.
+    for (node, id, ago) in [
+        (&nodes[0], "i-00000000000000001", "1 second"),
+        (&nodes[1], "i-00000000000000002", "2 hours"),
+    ] {
+        let instance = world.instance_of(node).await;
+        world.sim().console_terminate(ACCOUNT, REGION, &[&instance]);
+        sqlx::query("UPDATE node SET instance_id = $2, launched_at = now() - $3::interval WHERE id = $1::uuid")
+            .bind(node["uuid"].as_str())
+            .bind(id)
+            .bind(ago)
+            .execute(&world.pool)
+            .await
+            .unwrap();
+    }
+    let state = |node: &Value| {
+        let uri = node["resource_uri"].as_str().unwrap().to_owned();
+        let world = &world;
+        async move { world.fetch(&uri).await["state"].clone() }
+    };
+    wait_for("the old one to be given up", || async {
+        (state(&nodes[1]).await == "Terminated").then_some(())
+    })
+    .await;
+    assert_eq!(
+        state(&nodes[0]).await,
+        "Deployed",
+        "the young one is not known to be gone"
+    );
+    sqlx::query(
+        "UPDATE node SET launched_at = now() - interval '2 hours' WHERE state = 'Deployed'",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    wait_for("the other one to be given up", || async {
+        (state(&nodes[0]).await == "Terminated").then_some(())
+    })
+    .await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn i10_the_event_log_tells_the_life_of_a_cluster_in_order() {
+    let world = World::start().await;
+    let (cluster, _) = world.deploy(REGION, "t3.micro", 1, json!({})).await;
+    let node = world.nodes(&cluster).await.remove(0);
+    world.scale(&cluster, 2).await;
+    world.terminate(&cluster).await;
+    let states = |uuid: &Value| {
+        let id: Uuid = uuid.as_str().unwrap().parse().unwrap();
+        let pool = world.pool.clone();
+        async move {
+            let mut conn = pool.acquire().await.unwrap();
+            let events = store::event::of_object(&mut conn, id).await.unwrap();
+            events
+                .into_iter()
+                .map(|event| format!("{} {}", event.change, event.state))
+                .collect::<Vec<_>>()
+        }
+    };
+    let expected = [
+        "create Init",
+        "update Deploying",
+        "update Deployed",
+        "update Scaling",
+        "update Deployed",
+        "update Terminating",
+        "delete Terminated",
+    ];
+    assert_eq!(states(&cluster["uuid"]).await, expected);
+    let expected = [
+        "create Deploying",
+        "update Deployed",
+        "update Terminating",
+        "delete Terminated",
+    ];
+    assert_eq!(states(&node["uuid"]).await, expected);
+    world.finish().await;
+}

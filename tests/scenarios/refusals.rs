@@ -32,10 +32,16 @@ async fn seed_a_vpc_that_is_not_there_is_refused_with_its_id() {
 async fn seed_a_subnet_of_another_vpc_is_refused_with_both_ids() {
     let world = World::start().await;
     let cloud = world.cloud(REGION).await;
-    let mine = cloud.create_vpc("10.1.0.0/16", &[]).await.unwrap();
-    let other = cloud.create_vpc("10.2.0.0/16", &[]).await.unwrap();
+    let mine = cloud
+        .create_vpc("10.1.0.0/16", &tests::theirs())
+        .await
+        .unwrap();
+    let other = cloud
+        .create_vpc("10.2.0.0/16", &tests::theirs())
+        .await
+        .unwrap();
     let foreign = cloud
-        .create_subnet(&other.id, "us-east-1a", "10.2.0.0/24", &[])
+        .create_subnet(&other.id, "us-east-1a", "10.2.0.0/24", &tests::theirs())
         .await
         .unwrap();
     let logs = refused(
@@ -63,10 +69,16 @@ async fn seed_a_subnet_of_another_vpc_is_refused_with_both_ids() {
 async fn seed_a_security_group_of_another_vpc_is_refused_with_both_ids() {
     let world = World::start().await;
     let cloud = world.cloud(REGION).await;
-    let mine = cloud.create_vpc("10.1.0.0/16", &[]).await.unwrap();
-    let other = cloud.create_vpc("10.2.0.0/16", &[]).await.unwrap();
+    let mine = cloud
+        .create_vpc("10.1.0.0/16", &tests::theirs())
+        .await
+        .unwrap();
+    let other = cloud
+        .create_vpc("10.2.0.0/16", &tests::theirs())
+        .await
+        .unwrap();
     let foreign = cloud
-        .create_security_group(&other.id, "theirs", &[])
+        .create_security_group(&other.id, "theirs", &tests::theirs())
         .await
         .unwrap();
     let logs = refused(

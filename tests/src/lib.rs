@@ -9,11 +9,19 @@
 )]
 
 mod client;
+mod moto;
+mod numbers;
 mod postgres;
+mod process;
 mod python;
+mod raw;
 mod world;
 
 pub use client::{Answer, Client};
+pub use moto::Moto;
+pub use numbers::calls_of_a_launch;
 pub use postgres::fresh_database;
+pub use process::{Ended, Process, free_port};
 pub use python::python;
-pub use world::{ACCOUNT, Options, World, wait_for};
+pub use raw::{RawAnswer, raw_http};
+pub use world::{ACCOUNT, Options, World, theirs, wait_for};

@@ -76,6 +76,11 @@ pub struct World {
     replica: Replica,
 }
 
+/// The tags of what the account's owner has made.
+pub fn theirs() -> Vec<domain::tags::Tag> {
+    vec![("Name".into(), "theirs".into())]
+}
+
 /// Waits until `condition` answers with something.
 ///
 /// # Panics

@@ -108,8 +108,11 @@ fn filter_any(name: &str, values: &[String]) -> Filter {
         .build()
 }
 
-/// The planner decides whether, when and where a launch is sent again; the SDK would resend a lack of capacity three
-/// times to the same zone.
+/// For calls that the SDK must not send again by itself.
+///
+/// Those that make an object and have no client token: after a lost answer a second one would be made; a look by tag
+/// comes first. And launches: the planner decides whether, when and where one is sent again, while the SDK would
+/// resend a lack of capacity three times to the same zone.
 fn no_retry() -> Builder {
     Builder::new().retry_config(RetryConfig::disabled())
 }
@@ -256,6 +259,8 @@ impl Cloud for Ec2 {
             .create_vpc()
             .cidr_block(cidr)
             .tag_specifications(tag_specification(ResourceType::Vpc, tags))
+            .customize()
+            .config_override(no_retry())
             .send()
             .await
             .map_err(from_sdk("CreateVpc"))?;
@@ -298,6 +303,8 @@ impl Cloud for Ec2 {
             .availability_zone(zone)
             .cidr_block(cidr)
             .tag_specifications(tag_specification(ResourceType::Subnet, tags))
+            .customize()
+            .config_override(no_retry())
             .send()
             .await
             .map_err(from_sdk("CreateSubnet"))?;
@@ -345,6 +352,8 @@ impl Cloud for Ec2 {
             .client
             .create_internet_gateway()
             .tag_specifications(tag_specification(ResourceType::InternetGateway, tags))
+            .customize()
+            .config_override(no_retry())
             .send()
             .await
             .map_err(from_sdk("CreateInternetGateway"))?;
@@ -453,6 +462,8 @@ impl Cloud for Ec2 {
             .group_name(name)
             .description("Nodes of Berth")
             .tag_specifications(tag_specification(ResourceType::SecurityGroup, tags))
+            .customize()
+            .config_override(no_retry())
             .send()
             .await
             .map_err(from_sdk("CreateSecurityGroup"))?;

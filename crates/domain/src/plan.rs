@@ -18,6 +18,10 @@ use crate::{
 /// A TerminateInstances call whose effect does not show is sent again after this time; it is idempotent.
 const RESEND_TERMINATE_AFTER: TimeDelta = TimeDelta::seconds(60);
 
+/// At the deadline the network is looked at once more, to say for each zone why no node could be there. If even that
+/// takes longer than this, it is the network that is the reason.
+const LAST_LOOK: TimeDelta = TimeDelta::seconds(60);
+
 /// All that is known of a cluster at one moment.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -214,7 +218,8 @@ fn unwanted(view: &View) -> Vec<NodeId> {
 
 fn place(view: &View, unplaced: &[NodeId]) -> Step {
     let Some(network) = &view.network else {
-        return if view.deadline.is_some_and(|deadline| deadline <= view.now) {
+        let too_late = |deadline| deadline + LAST_LOOK <= view.now;
+        return if view.deadline.is_some_and(too_late) {
             Step::GiveUp("the network could not be made ready in time".into())
         } else {
             Step::PrepareNetwork
@@ -523,6 +528,15 @@ mod tests {
         assert!(reason.contains("a (subnet-a): Insufficient"), "{reason}");
         view.failure = Some(reason);
         assert_eq!(next_step(&view), Step::Bury(vec![node_id(1)]));
+    }
+
+    #[test]
+    fn a_network_that_never_gets_ready_ends_the_operation_after_the_deadline() {
+        let mut view = view(ClusterState::Deploying, 1, vec![unplaced(1)]);
+        view.deadline = Some(at(990));
+        assert_eq!(next_step(&view), Step::PrepareNetwork);
+        view.now = at(1050);
+        assert!(matches!(next_step(&view), Step::GiveUp(_)));
     }
 
     #[test]
