@@ -49,7 +49,7 @@ CREATE TABLE site (
     lease_expires_at timestamptz,
     fencing_token bigint NOT NULL DEFAULT 0,
     UNIQUE (account_link_id, region),
-    CHECK ((lease_owner IS NULL) = (lease_expires_at IS NULL))
+    CONSTRAINT site_lease_is_whole CHECK ((lease_owner IS NULL) = (lease_expires_at IS NULL))
 );
 
 CREATE TABLE region (
@@ -94,8 +94,8 @@ CREATE TABLE action (
     failure text,
     started_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
-    CHECK ((state IN ('Canceled', 'Success', 'Failed')) = (ended_at IS NOT NULL)),
-    CHECK (state <> 'Failed' OR failure IS NOT NULL)
+    CONSTRAINT action_end_has_a_time CHECK ((state IN ('Canceled', 'Success', 'Failed')) = (ended_at IS NOT NULL)),
+    CONSTRAINT action_failure_has_a_reason CHECK (state <> 'Failed' OR failure IS NOT NULL)
 );
 CREATE INDEX action_newest_first ON action (namespace_id, started_at DESC, id DESC);
 CREATE INDEX action_of_object ON action (object_id);
@@ -132,8 +132,9 @@ CREATE TABLE cluster (
     created_at timestamptz NOT NULL DEFAULT now(),
     deployed_at timestamptz,
     destroyed_at timestamptz,
-    CHECK (state NOT IN ('Deploying', 'Scaling', 'Terminating') OR (action_id IS NOT NULL AND site_id IS NOT NULL)),
-    CHECK ((state = 'Terminated') = (destroyed_at IS NOT NULL))
+    CONSTRAINT cluster_moves_by_an_action
+        CHECK (state NOT IN ('Deploying', 'Scaling', 'Terminating') OR (action_id IS NOT NULL AND site_id IS NOT NULL)),
+    CONSTRAINT cluster_end_has_a_time CHECK ((state = 'Terminated') = (destroyed_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX cluster_live_name ON cluster (namespace_id, name) WHERE state <> 'Terminated';
 CREATE INDEX cluster_of_site ON cluster (site_id) WHERE state <> 'Terminated';
@@ -157,8 +158,8 @@ CREATE TABLE launch (
     created_at timestamptz NOT NULL DEFAULT now(),
     sent_at timestamptz,
     ended_at timestamptz,
-    CHECK ((state IN ('launched', 'refused')) = (ended_at IS NOT NULL)),
-    CHECK ((state = 'refused') = (refusal IS NOT NULL))
+    CONSTRAINT launch_end_has_a_time CHECK ((state IN ('launched', 'refused')) = (ended_at IS NOT NULL)),
+    CONSTRAINT launch_refusal_has_words CHECK ((state = 'refused') = (refusal IS NOT NULL))
 );
 CREATE INDEX launch_open ON launch (cluster_id) WHERE state IN ('decided', 'sent');
 CREATE INDEX launch_open_of_site ON launch (site_id) WHERE state IN ('decided', 'sent');
@@ -188,11 +189,12 @@ CREATE TABLE node (
     destroyed_at timestamptz,
     last_seen_at timestamptz,
     tagged_at timestamptz,
-    CHECK ((cluster_id IS NULL) = brought_by_owner),
-    CHECK ((state = 'Terminated') = (destroyed_at IS NOT NULL)),
-    CHECK (launch_id IS NULL OR (zone IS NOT NULL AND subnet_id IS NOT NULL)),
-    CHECK (instance_id IS NULL OR launch_id IS NOT NULL OR brought_by_owner),
-    CHECK (state NOT IN ('Deployed', 'Upgrading') OR instance_id IS NOT NULL OR brought_by_owner)
+    CONSTRAINT node_has_a_cluster_or_an_owner CHECK ((cluster_id IS NULL) = brought_by_owner),
+    CONSTRAINT node_end_has_a_time CHECK ((state = 'Terminated') = (destroyed_at IS NOT NULL)),
+    CONSTRAINT node_launch_has_a_place CHECK (launch_id IS NULL OR (zone IS NOT NULL AND subnet_id IS NOT NULL)),
+    CONSTRAINT node_instance_has_a_launch CHECK (instance_id IS NULL OR launch_id IS NOT NULL OR brought_by_owner),
+    CONSTRAINT node_deployed_has_an_instance
+        CHECK (state NOT IN ('Deployed', 'Upgrading') OR instance_id IS NOT NULL OR brought_by_owner)
 );
 CREATE INDEX node_of_cluster ON node (cluster_id);
 CREATE INDEX node_newest_first ON node (namespace_id, created_at DESC, id);
@@ -244,7 +246,7 @@ CREATE TABLE event (
     parent_id uuid,
     state text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CHECK ((parent_type IS NULL) = (parent_id IS NULL))
+    CONSTRAINT event_parent_is_whole CHECK ((parent_type IS NULL) = (parent_id IS NULL))
 );
 CREATE INDEX event_of_object ON event (object_id, seq);
 

@@ -1,8 +1,13 @@
 //! The stories that Berth must live through, over real HTTP, on a real Postgres, against the simulated AWS.
+#![expect(
+    clippy::unwrap_used,
+    reason = "these are tests: what goes wrong ends the story"
+)]
 
 mod bad_input;
 mod botocore;
 mod command_line;
+mod constraints;
 mod first_deploy;
 mod lists;
 mod moto;

@@ -208,3 +208,52 @@ async fn node_tags_of_their_own_reach_the_instances() {
     }
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_partly_deployed_cluster_that_loses_its_last_node_is_empty() {
+    let mut options = tests::Options::default();
+    options.sim.quotas.vcpus = Some(2);
+    let world = World::with(options).await;
+    let (cluster, _) = world.deploy("sa-east-1", "t3.micro", 3, json!({})).await;
+    assert_eq!(cluster["state"], "Partly deployed");
+    let node = world.nodes(&cluster).await.remove(0);
+    let instance = world.instance_of(&node).await;
+    world
+        .sim()
+        .console_terminate(ACCOUNT, "sa-east-1", &[&instance]);
+    wait_for("an empty cluster", || async {
+        let cluster = world.fetch(cluster["resource_uri"].as_str().unwrap()).await;
+        (cluster["state"] == "Empty cluster").then_some(())
+    })
+    .await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_termination_that_aws_refuses_is_said_once_and_tried_again_until_it_may() {
+    let world = World::start().await;
+    let (cluster, _) = world.deploy(REGION, "t3.micro", 2, json!({})).await;
+    let refusal = sim::Fault::Refuse {
+        status: 403,
+        code: "UnauthorizedOperation".into(),
+        message: "You are not authorized to perform this operation.".into(),
+    };
+    world.sim().fail_next("TerminateInstances", refusal.clone());
+    world.sim().fail_next("TerminateInstances", refusal);
+    let answer = world
+        .client
+        .delete(cluster["resource_uri"].as_str().unwrap())
+        .await
+        .expect(202);
+    let action = world.ended(&answer.action_uri()).await;
+    assert_eq!(action["state"], "Success");
+    let logs = action["logs"].as_str().unwrap();
+    assert_eq!(
+        logs.matches("UnauthorizedOperation (TerminateInstances)")
+            .count(),
+        1,
+        "{logs}"
+    );
+    assert!(world.instances(REGION).is_empty());
+    world.finish().await;
+}

@@ -2,11 +2,6 @@
 //!
 //! A test starts a [`World`], acts on it as users do (over HTTP) and as the AWS console does, waits for conditions
 //! with a deadline, and ends with [`World::finish`], which asserts what must hold at rest after every story.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "this is test code: what goes wrong ends the test"
-)]
 
 mod client;
 mod moto;

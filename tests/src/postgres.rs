@@ -1,5 +1,6 @@
 //! One Postgres for all tests of a process, one database for each test.
 
+use std::path::{Path, PathBuf};
 use std::sync::{
     OnceLock,
     atomic::{AtomicU32, Ordering},
@@ -20,9 +21,8 @@ fn server() -> &'static EmbeddedPostgres {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime for Postgres");
             runtime.block_on(async {
-                let folder = tempfile::tempdir().expect("a folder for Postgres").keep();
                 let options = Options {
-                    data_dir: folder,
+                    data_dir: folder(),
                     durable: false,
                 };
                 let server = EmbeddedPostgres::start(options).await.expect("a Postgres");
@@ -34,6 +34,24 @@ fn server() -> &'static EmbeddedPostgres {
         });
         server.recv().expect("Postgres has started")
     })
+}
+
+/// A folder of this process, which ends without a last word: the folders of processes that are gone go first.
+fn folder() -> PathBuf {
+    let all = std::env::temp_dir().join("berth-tests");
+    std::fs::create_dir_all(&all).expect("a folder for Postgres");
+    for other in std::fs::read_dir(&all)
+        .expect("the folder's entries")
+        .flatten()
+    {
+        let is_gone = Path::new("/proc/self").exists()
+            && !Path::new("/proc").join(other.file_name()).exists();
+        if is_gone {
+            // Another process may be clearing up at the same moment.
+            let _ = std::fs::remove_dir_all(other.path());
+        }
+    }
+    all.join(std::process::id().to_string())
 }
 
 /// The URL of a new database, migrated.

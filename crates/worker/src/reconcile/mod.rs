@@ -98,29 +98,31 @@ pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> 
                 }
                 decided
             }
-            Step::Launch(ids) => launch::send(site, &look, &ids).await.map_err(Stop::from),
+            Step::Launch(ids) => launch::send(site, &look, &ids).await.map_err(Stop::Later),
             Step::GiveUp(reason) => Err(Stop::Fail(reason)),
             Step::Retire(nodes) => settle::retire(site, &look, &nodes)
                 .await
-                .map_err(Stop::from),
+                .map_err(Stop::Later),
             Step::Terminate(nodes) => terminate::ask(site, &look, &nodes)
                 .await
-                .map_err(Stop::from),
-            Step::Bury(nodes) => settle::bury(site, &look, &nodes).await.map_err(Stop::from),
+                .map_err(Stop::Later),
+            Step::Bury(nodes) => settle::bury(site, &look, &nodes).await.map_err(Stop::Later),
             Step::Settle { state, failure } => {
                 settle::settle(site, &look, state, failure.as_deref())
                     .await
-                    .map_err(Stop::from)
+                    .map_err(Stop::Later)
             }
-            Step::Tag(nodes) => settle::tag(site, &look, &nodes).await.map_err(Stop::from),
+            Step::Tag(nodes) => settle::tag(site, &look, &nodes).await.map_err(Stop::Later),
         };
         match outcome {
             Ok(()) => {}
             Err(Stop::Fail(reason)) => fail(site, &look, &reason).await?,
             Err(Stop::Later(error)) => {
-                if let Error::Cloud(said) = &error {
-                    site.log(look.cluster.action_id, &format!("{said}; trying again"))
-                        .await?;
+                if let (Error::Cloud(said), Some(action)) = (&error, look.cluster.action_id) {
+                    let mut tx = site.fence().await?;
+                    let line = format!("{said}; trying again");
+                    store::action::log_if_new(&mut tx, action, &line).await?;
+                    tx.commit().await?;
                 }
                 return Err(error);
             }
@@ -128,7 +130,8 @@ pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> 
     }
 }
 
-/// Notes why the operation can't reach its aim; the plan winds it up from there.
+/// Notes why the operation can't reach its aim; the plan winds it up from there. Only a step of an operation can fail:
+/// what is asked of EC2 at rest or to terminate is tried again for ever.
 async fn fail(site: &Site, look: &Look, reason: &str) -> Result<(), Error> {
     let Some(action) = look.cluster.action_id else {
         return Ok(());
