@@ -7,10 +7,13 @@ use tests::{Client, Ended, Options, Process, World, free_port, wait_for};
 use tokio::time::Instant;
 
 const CLUSTERS: &str = "/api/infra/v1/nodecluster/";
+/// Names and values of variables.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// Orchestrators wait 30 s and then kill.
 const STOPS_WITHIN: Duration = Duration::from_secs(20);
 
-fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+fn start(arguments: &[&str], environment: Variables<'_>) -> Process {
     Process::start(
         env!("CARGO_BIN_EXE_berth-under-test"),
         arguments,
@@ -19,7 +22,7 @@ fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Process {
 }
 
 /// Runs a command that ends by itself.
-async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+async fn run(arguments: &[&str], environment: Variables<'_>) -> Ended {
     start(arguments, environment).ended().await
 }
 
@@ -232,7 +235,7 @@ async fn help_names_every_command_flag_and_environment_variable() {
 #[tokio::test]
 async fn what_can_not_be_meant_is_refused_with_the_way_out() {
     let database = ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
-    let cases: [(&[&str], &[(&str, &str)], i32, &str); 9] = [
+    let cases: [(&[&str], Variables<'_>, i32, &str); 9] = [
         (&[], &[], 2, "Usage: "),
         (&["serv"], &[], 2, "'serve'"),
         (&["serve", "--rol", "api"], &[database], 2, "--role"),
@@ -382,7 +385,7 @@ async fn replicas_that_start_together_may_migrate_at_once() {
 }
 
 #[tokio::test]
-async fn a_log_that_goes_to_a_file_has_no_colours() {
+async fn a_log_that_goes_to_a_file_has_no_colors() {
     let world = stage().await;
     let ended = run(&["migrate"], &[("DATABASE_URL", &world.database_url)]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -600,7 +603,7 @@ async fn an_address_in_use_is_named_and_nothing_is_left_behind() {
     let data = data.to_str().unwrap();
     let free = format!("127.0.0.1:{}", free_port());
     let database = ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
-    let cases: [(&[&str], &[(&str, &str)]); 4] = [
+    let cases: [(&[&str], Variables<'_>); 4] = [
         (&["serve", "--listen", &taken], &[database]),
         (&["sim", "--listen", &taken], &[]),
         (

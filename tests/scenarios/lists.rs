@@ -162,7 +162,7 @@ async fn the_bounds_of_limit_and_offset_are_kept() {
             ("limit=2.0", "limit: \"2.0\""),
             ("offset=-1", "offset: \"-1\""),
             ("offset=+1", "offset: \" 1\""),
-            ("nmae=web", "\"nmae\": is no filter of this list"),
+            ("flavor=web", "\"flavor\": is no filter of this list"),
             (
                 "name__contains=web",
                 "\"name__contains\": is no filter of this list",
@@ -180,7 +180,7 @@ async fn the_bounds_of_limit_and_offset_are_kept() {
                 answer.error()
             );
         }
-        let unknown = world.client.get(&format!("{list}?nmae=web")).await;
+        let unknown = world.client.get(&format!("{list}?flavor=web")).await;
         let ways_out = if list == ACTIONS {
             ["object", "limit"]
         } else {

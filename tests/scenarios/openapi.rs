@@ -230,7 +230,7 @@ async fn what_is_answered_is_what_the_specification_says() {
             .replace("{provider}", "aws")
             .replace("{region}", "us-east-1")
             .replace("{name}", name);
-        let refused = format!("{path}?nmae=x")
+        let refused = format!("{path}?flavor=x")
             .replace("{uuid}", &unknown)
             .replace(['{', '}'], "");
         for path in [exact, refused] {

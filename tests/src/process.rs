@@ -1,4 +1,4 @@
-//! The real program as a process of its own: started, watched, signalled and ended.
+//! The real program as a process of its own: started, watched and ended.
 
 use std::{
     env,

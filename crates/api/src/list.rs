@@ -334,8 +334,8 @@ mod tests {
             assert!(refusal(bad).starts_with(name), "{bad}");
         }
         assert_eq!(
-            refusal("nmae=x"),
-            "\"nmae\": is no filter of this list; it has name, uuid, region, limit, offset"
+            refusal("flavor=x"),
+            "\"flavor\": is no filter of this list; it has name, uuid, region, limit, offset"
         );
         assert!(refusal("name=a%00b").starts_with("name: "));
         let query = parse("uuid=1").unwrap();

@@ -163,17 +163,13 @@ pub struct Instance {
 ///
 /// A call answers with what EC2 said and decides nothing. Lookups by id answer with what was found: an unknown id is
 /// missing from the answer, not an error.
-#[async_trait]
-pub trait Cloud: Send + Sync {
-    /// The availability zones that can be used, sorted by name.
-    async fn zones(&self) -> Result<Vec<String>>;
-    /// The zones that offer the instance type.
-    async fn zones_offering(&self, instance_type: &str) -> Result<BTreeSet<String>>;
-    /// Canonical's newest image of Ubuntu's newest LTS.
-    async fn newest_image(&self, architecture: Architecture) -> Result<Option<Image>>;
-    /// An image by its id.
-    async fn image(&self, image_id: &str) -> Result<Option<Image>>;
+pub trait Cloud: Network + Instances {}
 
+impl<T: Network + Instances> Cloud for T {}
+
+/// The part of EC2 that networks are made of.
+#[async_trait]
+pub trait Network: Send + Sync {
     /// The VPCs with this `Name`.
     async fn vpcs_named(&self, name: &str) -> Result<Vec<Vpc>>;
     /// The VPC with this id.
@@ -236,7 +232,19 @@ pub trait Cloud: Send + Sync {
     ) -> Result<SecurityGroup>;
     /// Lets traffic into a security group.
     async fn authorize_ingress(&self, group_id: &str, ingress: &[Ingress]) -> Result<()>;
+}
 
+/// The part of EC2 that instances come from.
+#[async_trait]
+pub trait Instances: Send + Sync {
+    /// The availability zones that can be used, sorted by name.
+    async fn zones(&self) -> Result<Vec<String>>;
+    /// The zones that offer the instance type.
+    async fn zones_offering(&self, instance_type: &str) -> Result<BTreeSet<String>>;
+    /// Canonical's newest image of Ubuntu's newest LTS.
+    async fn newest_image(&self, architecture: Architecture) -> Result<Option<Image>>;
+    /// An image by its id.
+    async fn image(&self, image_id: &str) -> Result<Option<Image>>;
     /// Whether the launch would be permitted; it promises no capacity.
     async fn dry_run(&self, request: &LaunchRequest) -> Result<()>;
     /// Launches up to `count` instances, at least one. The same token and request launch only once.

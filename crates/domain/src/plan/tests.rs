@@ -1,0 +1,271 @@
+//! The plan, step by step.
+
+use uuid::Uuid;
+
+use super::*;
+use crate::network::LeftOut;
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(second, 0).unwrap()
+}
+
+fn view(state: ClusterState, target: u32, nodes: Vec<Node>) -> View {
+    View {
+        now: at(1000),
+        state,
+        target,
+        failure: None,
+        deadline: Some(at(1900)),
+        nodes,
+        launches: vec![],
+        outages: vec![],
+        network: None,
+    }
+}
+
+fn node_id(n: u128) -> NodeId {
+    NodeId(Uuid::from_u128(n))
+}
+
+fn unplaced(n: u128) -> Node {
+    Node {
+        id: node_id(n),
+        state: NodeState::Deploying,
+        seat: None,
+        launch_id: None,
+        instance_id: None,
+        created_at: at(900),
+        terminate_requested_at: None,
+        is_tagged: false,
+    }
+}
+
+fn running(n: u128, zone: &str) -> Node {
+    Node {
+        state: NodeState::Deployed,
+        seat: Some(Seat {
+            zone: zone.into(),
+            subnet_id: format!("subnet-{zone}"),
+        }),
+        launch_id: Some(LaunchId(Uuid::from_u128(1))),
+        instance_id: Some(format!("i-{n}")),
+        is_tagged: true,
+        ..unplaced(n)
+    }
+}
+
+fn network(zones: &[&str]) -> Network {
+    let subnet = |zone: &&str| Subnet {
+        subnet_id: format!("subnet-{zone}"),
+        zone: (*zone).into(),
+        cidr: ipnet::Ipv4Net::default(),
+        free_addresses: 100,
+    };
+    Network {
+        vpc_id: "vpc-1".into(),
+        security_group_ids: vec![],
+        subnets: zones.iter().map(subnet).collect(),
+        left_out: vec![],
+    }
+}
+
+#[test]
+fn a_deploy_prepares_the_network_then_places_then_launches_then_waits_then_settles() {
+    let mut view = view(ClusterState::Deploying, 2, vec![unplaced(1), unplaced(2)]);
+    assert_eq!(next_step(&view), Step::PrepareNetwork);
+
+    view.network = Some(network(&["a", "b"]));
+    let Step::Place(placed) = next_step(&view) else {
+        panic!("{:?}", next_step(&view))
+    };
+    let summary: Vec<(&str, &[NodeId])> = placed
+        .iter()
+        .map(|(s, n)| (s.zone.as_str(), n.as_slice()))
+        .collect();
+    assert_eq!(
+        summary,
+        [("a", &[node_id(1)][..]), ("b", &[node_id(2)][..])]
+    );
+
+    let launch = LaunchId(Uuid::from_u128(7));
+    for node in &mut view.nodes {
+        node.launch_id = Some(launch);
+    }
+    view.launches = vec![Launch {
+        id: launch,
+        retry_at: at(1000),
+    }];
+    assert_eq!(next_step(&view), Step::Launch(vec![launch]));
+
+    view.launches.clear();
+    for node in &mut view.nodes {
+        node.instance_id = Some("i-1".into());
+    }
+    assert_eq!(next_step(&view), Step::Wait(None));
+
+    for node in &mut view.nodes {
+        node.state = NodeState::Deployed;
+    }
+    assert_eq!(
+        next_step(&view),
+        Step::Settle {
+            state: ClusterState::Deployed,
+            failure: None
+        }
+    );
+    view.state = ClusterState::Deployed;
+    assert_eq!(next_step(&view), Step::Tag(vec![node_id(1), node_id(2)]));
+    for node in &mut view.nodes {
+        node.is_tagged = true;
+    }
+    assert_eq!(next_step(&view), Step::Rest);
+}
+
+#[test]
+fn i5_a_node_whose_launch_is_unsettled_is_never_placed_again_nor_retired() {
+    let launch = LaunchId(Uuid::from_u128(7));
+    let mut node = unplaced(1);
+    node.launch_id = Some(launch);
+    let mut view = view(ClusterState::Terminating, 0, vec![node]);
+    view.launches = vec![Launch {
+        id: launch,
+        retry_at: at(1010),
+    }];
+    assert_eq!(next_step(&view), Step::Wait(Some(at(1010))));
+}
+
+#[test]
+fn a_zone_without_capacity_is_left_for_the_others_and_comes_back() {
+    let mut view = view(ClusterState::Deploying, 2, vec![unplaced(1), unplaced(2)]);
+    view.network = Some(network(&["a", "b"]));
+    view.outages = vec![Outage {
+        zone: "a".into(),
+        subnet_id: None,
+        until: at(1100),
+        reason: "no capacity".into(),
+    }];
+    let Step::Place(placed) = next_step(&view) else {
+        panic!()
+    };
+    assert_eq!(placed.len(), 1);
+    assert_eq!(placed[0].0.zone, "b");
+    view.now = at(1100);
+    let Step::Place(placed) = next_step(&view) else {
+        panic!()
+    };
+    assert_eq!(placed.len(), 2);
+}
+
+#[test]
+fn when_every_zone_is_out_it_waits_until_the_deadline_and_then_says_why_per_zone() {
+    let mut view = view(ClusterState::Deploying, 1, vec![unplaced(1)]);
+    view.network = Some(network(&["a"]));
+    view.network.as_mut().unwrap().left_out = vec![LeftOut {
+        zone: "b".into(),
+        reason: "EC2 does not offer t2.micro there".into(),
+    }];
+    view.outages = vec![Outage {
+        zone: "a".into(),
+        subnet_id: None,
+        until: at(1100),
+        reason: "Insufficient".into(),
+    }];
+    assert_eq!(next_step(&view), Step::Wait(Some(at(1100))));
+    view.deadline = Some(at(999));
+    let Step::GiveUp(reason) = next_step(&view) else {
+        panic!()
+    };
+    assert!(
+        reason.contains("b: EC2 does not offer t2.micro there"),
+        "{reason}"
+    );
+    assert!(reason.contains("a (subnet-a): Insufficient"), "{reason}");
+    view.failure = Some(reason);
+    assert_eq!(next_step(&view), Step::Bury(vec![node_id(1)]));
+}
+
+#[test]
+fn a_network_that_never_gets_ready_ends_the_operation_after_the_deadline() {
+    let mut view = view(ClusterState::Deploying, 1, vec![unplaced(1)]);
+    view.deadline = Some(at(990));
+    assert_eq!(next_step(&view), Step::PrepareNetwork);
+    view.now = at(1050);
+    assert!(matches!(next_step(&view), Step::GiveUp(_)));
+}
+
+#[test]
+fn a_deploy_that_reached_only_a_part_settles_as_partly_deployed_with_the_reason() {
+    let mut view = view(ClusterState::Deploying, 3, vec![running(1, "a")]);
+    view.failure = Some("VcpuLimitExceeded".into());
+    let failure = Some("VcpuLimitExceeded".to_owned());
+    assert_eq!(
+        next_step(&view),
+        Step::Settle {
+            state: ClusterState::PartlyDeployed,
+            failure
+        }
+    );
+}
+
+#[test]
+fn scaling_down_retires_the_surplus_then_terminates_then_settles() {
+    let mut view = view(
+        ClusterState::Scaling,
+        1,
+        vec![running(1, "a"), running(2, "b"), running(3, "b")],
+    );
+    let Step::Retire(victims) = next_step(&view) else {
+        panic!()
+    };
+    assert_eq!(victims.len(), 2);
+    for node in view
+        .nodes
+        .iter_mut()
+        .filter(|node| victims.contains(&node.id))
+    {
+        node.state = NodeState::Terminating;
+    }
+    let Step::Terminate(asked) = next_step(&view) else {
+        panic!()
+    };
+    assert_eq!(asked.len(), 2);
+    for node in &mut view.nodes {
+        node.terminate_requested_at = Some(at(999));
+    }
+    assert_eq!(next_step(&view), Step::Wait(None));
+    view.now = at(1060);
+    assert!(matches!(next_step(&view), Step::Terminate(_)));
+    view.nodes
+        .retain(|node| node.state != NodeState::Terminating);
+    assert_eq!(
+        next_step(&view),
+        Step::Settle {
+            state: ClusterState::Deployed,
+            failure: None
+        }
+    );
+}
+
+#[test]
+fn a_cluster_whose_last_node_goes_becomes_an_empty_cluster() {
+    let view = view(ClusterState::Deployed, 0, vec![]);
+    assert_eq!(
+        next_step(&view),
+        Step::Settle {
+            state: ClusterState::EmptyCluster,
+            failure: None
+        }
+    );
+}
+
+#[test]
+fn terminating_an_empty_cluster_ends_at_once() {
+    let view = view(ClusterState::Terminating, 0, vec![]);
+    assert_eq!(
+        next_step(&view),
+        Step::Settle {
+            state: ClusterState::Terminated,
+            failure: None
+        }
+    );
+}

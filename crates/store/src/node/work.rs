@@ -1,0 +1,112 @@
+//! What a reconciler reads and writes of nodes.
+
+use domain::{
+    ids::{ActionId, ClusterId, LaunchId, NodeId},
+    placement::Seat,
+    plan,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::Result;
+
+/// Begins the termination of live nodes; `action` is the one that asked for a single node's.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn retire(
+    conn: &mut PgConnection,
+    ids: &[NodeId],
+    action: Option<ActionId>,
+) -> Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        r#"UPDATE node SET state = 'Terminating', action_id = coalesce($2, action_id)
+           WHERE id = ANY ($1) AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')"#,
+        &ids,
+        action.map(|action| action.0)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that EC2 was asked to terminate the instances of these nodes.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn mark_terminate_requested(conn: &mut PgConnection, ids: &[NodeId]) -> Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "UPDATE node SET terminate_requested_at = now() WHERE id = ANY ($1)",
+        &ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that the nodes are gone, and ends the actions that asked for their termination.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn bury(conn: &mut PgConnection, ids: &[NodeId]) -> Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        r#"UPDATE node SET state = 'Terminated', destroyed_at = now()
+           WHERE id = ANY ($1) AND state <> 'Terminated'"#,
+        &ids
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        r#"UPDATE action SET state = 'Success', ended_at = now()
+           WHERE ended_at IS NULL AND id IN (SELECT action_id FROM node WHERE id = ANY ($1))"#,
+        &ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes that the instances of these nodes bear the nodes' own tags.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn mark_tagged(conn: &mut PgConnection, id: NodeId) -> Result<()> {
+    sqlx::query!("UPDATE node SET tagged_at = now() WHERE id = $1", id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The nodes of a cluster as its plan needs them: all but the terminated.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn for_plan(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<plan::Node>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, state, zone, subnet_id, launch_id, instance_id, created_at, terminate_requested_at, tagged_at
+           FROM node WHERE cluster_id = $1 AND state <> 'Terminated' ORDER BY created_at, id"#,
+        cluster.0
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(plan::Node {
+                id: row.id.into(),
+                state: row.state.parse()?,
+                seat: row
+                    .zone
+                    .zip(row.subnet_id)
+                    .map(|(zone, subnet_id)| Seat { zone, subnet_id }),
+                launch_id: row.launch_id.map(LaunchId),
+                instance_id: row.instance_id,
+                created_at: row.created_at,
+                terminate_requested_at: row.terminate_requested_at,
+                is_tagged: row.tagged_at.is_some(),
+            })
+        })
+        .collect()
+}
