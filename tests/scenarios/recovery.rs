@@ -357,14 +357,12 @@ async fn i7_i8_an_instance_of_this_installation_that_no_node_knows_is_terminated
 
 #[tokio::test]
 async fn i8_an_instance_that_ec2_does_not_show_is_gone_only_after_the_grace_period() {
-    let mut options = Options::default();
-    options.worker.grace = Duration::from_secs(3600);
-    let world = World::with(options).await;
+    let world = World::start().await;
     let (cluster, _) = world.deploy(REGION, "t3.micro", 2, json!({})).await;
     let nodes = world.nodes(&cluster).await;
-    // The ids of two instances that EC2 does not know: one learned just now, one long ago.
+    // The ids of two instances that EC2 does not know: one stays young for an hour, one was learned long ago.
     for (node, id, ago) in [
-        (&nodes[0], "i-00000000000000001", "1 second"),
+        (&nodes[0], "i-00000000000000001", "-1 hour"),
         (&nodes[1], "i-00000000000000002", "2 hours"),
     ] {
         let instance = world.instance_of(node).await;

@@ -102,9 +102,11 @@ impl From<store::Error> for ApiError {
         match error {
             store::Error::NameTaken(_) => Self::Conflict(error.to_string()),
             store::Error::Database(ref cause) if is_unavailable(cause) => Self::Unavailable(error),
-            store::Error::Database(_) | store::Error::LeaseLost | store::Error::Unreadable(_) => {
-                Self::Internal(error)
-            }
+            store::Error::Unreachable { .. } => Self::Unavailable(error),
+            store::Error::Database(_)
+            | store::Error::LeaseLost
+            | store::Error::NoPostgresUrl
+            | store::Error::Unreadable(_) => Self::Internal(error),
         }
     }
 }

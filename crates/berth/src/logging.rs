@@ -11,7 +11,9 @@ use crate::{
 
 /// Starts logging; `default_level` is for what the user did not say.
 pub(crate) fn start(options: &Logging, default_level: &str) -> Result<(), Error> {
-    let filter = options.log.as_deref().unwrap_or(default_level);
+    // What Postgres remarks on in passing ("already exists, skipping") helps nobody.
+    let default_filter = format!("{default_level},sqlx::postgres::notice=warn");
+    let filter = options.log.as_deref().unwrap_or(&default_filter);
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Error::Usage(format!("--log {filter:?} is no filter: {error}")))?;
     let registry = tracing_subscriber::registry().with(filter);

@@ -12,7 +12,7 @@ use crate::{
 
 pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     let listener = replica::bind(options.listen).await?;
-    let pool = store::connect(&options.database.database_url, options.database_connections)?;
+    let pool = store::reach(&options.database.database_url, options.database_connections).await?;
     if !store::is_migrated(&pool).await? {
         return Err(Error::NotMigrated);
     }

@@ -12,7 +12,7 @@ use crate::{
 pub(crate) async fn run(options: User) -> Result<(), Error> {
     let UserCommand::Add { name, database } = options.command;
     check(&name)?;
-    let pool = store::connect(&database.database_url, 1)?;
+    let pool = store::reach(&database.database_url, 1).await?;
     if !store::is_migrated(&pool).await? {
         return Err(Error::NotMigrated);
     }

@@ -35,9 +35,9 @@ pub fn observe(state: NodeState, instance: InstanceState) -> NodeState {
         // Its end is seen when it has come: the addresses and the volume are freed only then.
         (_, I::ShuttingDown) | (S::Terminating, _) => state,
         (S::Deploying, instance) if is_ready(instance) => S::Deployed,
-        (S::Deploying, _) => S::Deploying,
         (S::Unreachable, instance) if is_ready(instance) => S::Deployed,
-        (S::Deployed | S::Upgrading, I::Stopping | I::Stopped) => S::Unreachable,
+        // Also one that was stopped before it was ever seen running: it exists, and its cluster must not wait for it.
+        (S::Deploying | S::Deployed | S::Upgrading, I::Stopping | I::Stopped) => S::Unreachable,
         (state, _) => state,
     }
 }
@@ -67,6 +67,14 @@ mod tests {
         assert_eq!(
             observe(NodeState::Unreachable, InstanceState::Running),
             NodeState::Deployed
+        );
+    }
+
+    #[test]
+    fn a_node_stopped_before_it_was_seen_running_is_unreachable_and_not_waited_for() {
+        assert_eq!(
+            observe(NodeState::Deploying, InstanceState::Stopped),
+            NodeState::Unreachable
         );
     }
 

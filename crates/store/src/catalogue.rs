@@ -90,6 +90,10 @@ fn architecture(text: &str) -> Result<Architecture> {
 /// # Errors
 /// Postgres' own.
 pub async fn install_packaged(conn: &mut PgConnection) -> Result<()> {
+    // Replicas that start together may migrate at once: the second waits here and then sees what the first has written.
+    sqlx::query!("LOCK TABLE region IN SHARE ROW EXCLUSIVE MODE")
+        .execute(&mut *conn)
+        .await?;
     let is_there = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM region) AS "exists!""#)
         .fetch_one(&mut *conn)
         .await?;

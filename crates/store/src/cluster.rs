@@ -18,7 +18,7 @@ use crate::{
 
 mod work;
 
-pub use work::{Running, lock_running_action, lock_unchanged, running, settle, working};
+pub use work::{Running, lock_running_action, lock_unchanged, outdate, running, settle, working};
 
 /// A cluster as it is read.
 #[derive(Debug, Clone)]

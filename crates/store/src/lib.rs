@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{
+    Connection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 pub mod access;
 pub mod action;
@@ -38,6 +41,17 @@ pub enum Error {
     /// A row holds what this version can't read.
     #[error("the database holds an unreadable value: {0}")]
     Unreadable(String),
+    /// The URL is of something else; it is not repeated, since it may hold a password.
+    #[error("the URL must begin with postgres://, as in postgres://USER:PASSWORD@HOST/NAME")]
+    NoPostgresUrl,
+    /// No connection could be made.
+    #[error("can't connect to Postgres at {host}: {source}")]
+    Unreachable {
+        /// The host and port, or the socket's folder.
+        host: String,
+        /// Why.
+        source: sqlx::Error,
+    },
     /// Postgres refused, or could not be reached.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -63,11 +77,42 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// # Errors
 /// A malformed URL.
 pub fn connect(database_url: &str, max_connections: u32) -> Result<PgPool> {
+    Ok(pool(options(database_url)?, max_connections))
+}
+
+/// The same, once a connection could be made.
+///
+/// # Errors
+/// A malformed URL, and a server that can't be reached or refuses, named with its host.
+pub async fn reach(database_url: &str, max_connections: u32) -> Result<PgPool> {
+    let options = options(database_url)?;
+    // The pool would try until its time is up and then say only that it is.
+    match PgConnection::connect_with(&options).await {
+        Ok(connection) => connection.close().await?,
+        Err(source) => {
+            let host = match options.get_socket() {
+                Some(socket) => socket.display().to_string(),
+                None => format!("{}:{}", options.get_host(), options.get_port()),
+            };
+            return Err(Error::Unreachable { host, source });
+        }
+    }
+    Ok(pool(options, max_connections))
+}
+
+fn options(database_url: &str) -> Result<PgConnectOptions> {
+    if !database_url.starts_with("postgres://") && !database_url.starts_with("postgresql://") {
+        return Err(Error::NoPostgresUrl);
+    }
     let options: PgConnectOptions = database_url.parse()?;
-    Ok(PgPoolOptions::new()
+    Ok(options.application_name("berth"))
+}
+
+fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(options.application_name("berth")))
+        .connect_lazy_with(options)
 }
 
 /// Brings the database up to date: the migrations, and the packaged catalogue where there is none yet.

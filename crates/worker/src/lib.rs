@@ -145,6 +145,7 @@ impl Worker {
             .lock()
             .await
             .insert(lease.site_id, Arc::clone(&wake));
+        let mine = Arc::clone(&wake);
         let cloud = self.clouds.cloud(&lease.region).await;
         let site_id = lease.site_id;
         let site = Site::new(
@@ -159,7 +160,14 @@ impl Worker {
         let shutdown = shutdown.clone();
         sites.spawn(async move {
             site.run(shutdown).await;
-            worker.held.lock().await.remove(&site_id);
+            let mut held = worker.held.lock().await;
+            // This worker may have taken the site anew in the meantime.
+            if held
+                .get(&site_id)
+                .is_some_and(|wake| Arc::ptr_eq(wake, &mine))
+            {
+                held.remove(&site_id);
+            }
         });
         Ok(true)
     }

@@ -6,15 +6,16 @@ use std::{
     time::Duration,
 };
 
-use aws::{Cloud, Image};
+use aws::{Cloud, Gateway, Image, Vpc};
 use domain::{
     catalogue::Architecture,
     ids::{ActionId, ClusterId, InstallationId},
+    network::Network,
 };
 use store::{PgPool, site::Lease};
 use tokio::{
     sync::{Mutex, Notify},
-    task::JoinSet,
+    task::{Id, JoinSet},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long an image that was looked up is used for further launches.
 const IMAGE_KEPT_FOR: Duration = Duration::from_secs(3600);
 
+/// What was made a moment ago: a listing may not show it yet, and it must not be made twice.
+#[derive(Default)]
+pub(crate) struct Made {
+    pub(crate) vpc: Option<(Instant, Vpc)>,
+    /// With the VPC that it was made for.
+    pub(crate) gateway: Option<(Instant, String, Gateway)>,
+}
+
 /// A site, and what the work on it needs.
 pub(crate) struct Site {
     pub(crate) lease: Lease,
@@ -40,7 +49,9 @@ pub(crate) struct Site {
     pub(crate) cloud: Arc<dyn Cloud>,
     pub(crate) config: Arc<Config>,
     /// One creator of network objects per site: they have no client token.
-    pub(crate) network: Mutex<()>,
+    pub(crate) network: Mutex<Made>,
+    /// The networks of clusters that wait, so that waiting asks EC2 nothing.
+    pub(crate) prepared: Mutex<HashMap<ClusterId, (Instant, Network)>>,
     images: Mutex<HashMap<&'static str, (Instant, Image)>>,
     wake: Arc<Notify>,
 }
@@ -60,7 +71,8 @@ impl Site {
             pool,
             cloud,
             config,
-            network: Mutex::new(()),
+            network: Mutex::default(),
+            prepared: Mutex::default(),
             images: Mutex::new(HashMap::new()),
             wake,
         })
@@ -72,11 +84,13 @@ impl Site {
         async {
             let stop = shutdown.child_token();
             let sweeper = Sweeper::new(Arc::clone(&self));
-            tokio::join!(
-                self.keep_lease(&stop),
-                sweeper.run(&stop),
-                self.dispatch(&stop)
-            );
+            // The lease is kept until the last step under way has ended, so that nobody else makes the same things.
+            let drained = CancellationToken::new();
+            let work = async {
+                tokio::join!(sweeper.run(&stop), self.dispatch(&stop));
+                drained.cancel();
+            };
+            tokio::join!(self.keep_lease(&stop, &drained), work);
             let released = async {
                 let mut conn = self.pool.acquire().await?;
                 store::site::release(&mut conn, &self.lease).await
@@ -92,10 +106,10 @@ impl Site {
         .await;
     }
 
-    async fn keep_lease(&self, stop: &CancellationToken) {
+    async fn keep_lease(&self, stop: &CancellationToken, drained: &CancellationToken) {
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = drained.cancelled() => return,
                 () = tokio::time::sleep(self.config.lease_interval) => {}
             }
             let renewed = async {
@@ -107,6 +121,7 @@ impl Site {
                 Err(store::Error::LeaseLost) => {
                     warn!("another worker has the site by now");
                     stop.cancel();
+                    return;
                 }
                 // Every write checks the fencing token, so going on is safe.
                 Err(error) => warn!(%error, "the lease could not be renewed; trying again"),
@@ -118,6 +133,7 @@ impl Site {
     async fn dispatch(self: &Arc<Self>, stop: &CancellationToken) {
         let mut running: JoinSet<(ClusterId, Result<Rest, Error>)> = JoinSet::new();
         let mut busy: HashSet<ClusterId> = HashSet::new();
+        let mut tasks: HashMap<Id, ClusterId> = HashMap::new();
         let mut pauses: HashMap<ClusterId, (Instant, Duration)> = HashMap::new();
         loop {
             match self.working().await {
@@ -132,7 +148,8 @@ impl Site {
                             let span = info_span!("cluster", %cluster);
                             let work =
                                 async move { (cluster, reconcile::run(&site, cluster).await) };
-                            running.spawn(work.instrument(span));
+                            let handle = running.spawn(work.instrument(span));
+                            tasks.insert(handle.id(), cluster);
                         }
                     }
                 }
@@ -142,8 +159,9 @@ impl Site {
                 () = stop.cancelled() => break,
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(self.config.look_interval) => {}
-                Some(ended) = running.join_next() => match ended {
-                    Ok((cluster, outcome)) => {
+                Some(ended) = running.join_next_with_id() => match ended {
+                    Ok((task, (cluster, outcome))) => {
+                        tasks.remove(&task);
                         busy.remove(&cluster);
                         match outcome {
                             Ok(Rest::Quiet) => { pauses.remove(&cluster); }
@@ -159,10 +177,11 @@ impl Site {
                         }
                     }
                     Err(error) => {
-                        // Which cluster it was is not known: none is busy that is not running.
                         warn!(%error, "a reconciliation ended badly");
-                        busy.clear();
-                        running.abort_all();
+                        if let Some(cluster) = tasks.remove(&error.id()) {
+                            busy.remove(&cluster);
+                            pauses.insert(cluster, (Instant::now() + LONGEST_PAUSE, LONGEST_PAUSE));
+                        }
                     }
                 },
             }

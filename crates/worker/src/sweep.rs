@@ -17,10 +17,20 @@ use domain::{
     tags,
 };
 use store::node::{Addresses, PrivateIp, Watched};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{Error, site::Site};
+
+/// What one sweep remembers of those before it.
+#[derive(Default)]
+struct Memory {
+    /// Instances without a node that the last sweep saw.
+    strangers: HashSet<String>,
+    /// Nodes whose instance EC2 does not show, and since when.
+    missing: HashMap<NodeId, Instant>,
+}
 
 /// Looks at the site's instances again and again.
 pub(crate) struct Sweeper {
@@ -33,9 +43,9 @@ impl Sweeper {
     }
 
     pub(crate) async fn run(&self, stop: &CancellationToken) {
-        let mut strangers = HashSet::new();
+        let mut memory = Memory::default();
         loop {
-            let pause = match self.sweep(&mut strangers).await {
+            let pause = match self.sweep(&mut memory).await {
                 Ok(true) => self.site.config.sweep_interval,
                 Ok(false) => self.site.config.sweep_interval_at_rest,
                 Err(Error::Store(store::Error::LeaseLost)) => {
@@ -75,14 +85,13 @@ impl Sweeper {
         Ok(store::node::watched(&mut conn, self.site.lease.site_id).await?)
     }
 
-    /// One sweep; answers whether nodes are changing. `strangers` are the instances without a node that the last
-    /// sweep saw.
-    async fn sweep(&self, strangers: &mut HashSet<String>) -> Result<bool, Error> {
+    /// One sweep; answers whether nodes are changing.
+    async fn sweep(&self, memory: &mut Memory) -> Result<bool, Error> {
         let any = {
             let mut conn = self.site.pool.acquire().await?;
             store::node::any_watched(&mut conn, self.site.lease.site_id).await?
         };
-        if !any && strangers.is_empty() {
+        if !any && memory.strangers.is_empty() {
             return Ok(false);
         }
         let installation = self.site.installation.to_string();
@@ -99,6 +108,7 @@ impl Sweeper {
         for node in &nodes {
             match by_id.get(node.instance_id.as_str()) {
                 Some(instance) => {
+                    memory.missing.remove(&node.id);
                     let state = node::observe(node.state, instance.state);
                     let addresses = addresses(node, instance, state);
                     if state != node.state || addresses != node.addresses {
@@ -107,21 +117,28 @@ impl Sweeper {
                         seen.push(node.id);
                     }
                 }
-                // Not found means unknown while young, and gone afterwards.
-                None if node.known_for > self.grace() => {
-                    changed |= self
-                        .apply(node, NodeState::Terminated, &node.addresses, None)
-                        .await?;
+                // Not found means unknown while young. An older one is gone once it has been missing for as long: a
+                // single listing may be incomplete.
+                None => {
+                    let since = *memory.missing.entry(node.id).or_insert_with(Instant::now);
+                    if node.known_for > self.grace() && since.elapsed() > self.site.config.grace {
+                        changed |= self
+                            .apply(node, NodeState::Terminated, &node.addresses, None)
+                            .await?;
+                    }
                 }
-                None => {}
             }
         }
-        self.mark_seen(&seen).await?;
-        self.end_strangers(&instances, strangers).await?;
+        memory
+            .missing
+            .retain(|id, _| nodes.iter().any(|node| node.id == *id));
         if changed {
             self.site.look_again();
         }
-        Ok(self.watched().await?.iter().any(is_changing) || !strangers.is_empty())
+        self.mark_seen(&seen).await?;
+        self.end_strangers(&instances, &mut memory.strangers)
+            .await?;
+        Ok(self.watched().await?.iter().any(is_changing) || !memory.strangers.is_empty())
     }
 
     fn grace(&self) -> TimeDelta {
@@ -154,6 +171,7 @@ impl Sweeper {
                         node.instance_id
                     );
                     store::action::log(&mut tx, action, &line).await?;
+                    store::cluster::outdate(&mut tx, node.cluster_id).await?;
                 }
                 // At rest, a node that was terminated elsewhere is not replaced.
                 None if was_unasked => {
@@ -228,7 +246,17 @@ impl Sweeper {
         *last_seen = strangers;
         if !again.is_empty() {
             warn!(instances = ?again, "terminating instances of this installation that no node knows");
-            self.site.cloud.terminate_instances(&again).await?;
+            for instance in &again {
+                // One by one: one that is protected must not keep the others running.
+                let ended = self
+                    .site
+                    .cloud
+                    .terminate_instances(std::slice::from_ref(instance))
+                    .await;
+                if let Err(error) = ended {
+                    warn!(instance, %error, "it can't be terminated; trying again");
+                }
+            }
         }
         Ok(())
     }

@@ -129,3 +129,17 @@ pub async fn running(conn: &mut PgConnection, id: ClusterId) -> Result<Option<Ru
         failure: row.failure,
     }))
 }
+
+/// Notes that a node has gone without having been asked to: decisions on an older look no longer hold.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn outdate(conn: &mut PgConnection, id: ClusterId) -> Result<()> {
+    sqlx::query!(
+        "UPDATE cluster SET revision = revision + 1 WHERE id = $1",
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -80,7 +80,8 @@ pub async fn watched(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Watche
         .collect()
 }
 
-/// Whether any node of the site has, or is about to have, an instance: if not, there is nothing to sweep for.
+/// Whether any node of the site has an instance, or one may have been launched within the last hour: if not, there is
+/// nothing to sweep for.
 ///
 /// # Errors
 /// Postgres' own.
@@ -89,6 +90,9 @@ pub async fn any_watched(conn: &mut PgConnection, site: SiteId) -> Result<bool> 
         r#"SELECT EXISTS (
                SELECT 1 FROM node JOIN cluster ON cluster.id = node.cluster_id
                WHERE cluster.site_id = $1 AND node.state <> 'Terminated' AND instance_id IS NOT NULL
+           ) OR EXISTS (
+               SELECT 1 FROM launch
+               WHERE site_id = $1 AND sent_at IS NOT NULL AND coalesce(ended_at, now()) > now() - interval '1 hour'
            ) AS "any!""#,
         site.0
     )
@@ -96,7 +100,7 @@ pub async fn any_watched(conn: &mut PgConnection, site: SiteId) -> Result<bool> 
     .await?)
 }
 
-/// Of these instances, those that some node has or had.
+/// Of these instances, those that some node has; a node that was given up for gone has none.
 ///
 /// # Errors
 /// Postgres' own.
@@ -105,7 +109,7 @@ pub async fn known_instances(
     instance_ids: &[String],
 ) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(
-        r#"SELECT instance_id AS "instance_id!" FROM node WHERE instance_id = ANY ($1)"#,
+        r#"SELECT instance_id AS "instance_id!" FROM node WHERE instance_id = ANY ($1) AND state <> 'Terminated'"#,
         instance_ids
     )
     .fetch_all(conn)
@@ -147,7 +151,9 @@ pub async fn observe(
 pub async fn mark_seen(conn: &mut PgConnection, ids: &[NodeId]) -> Result<()> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     sqlx::query!(
-        "UPDATE node SET last_seen_at = now() WHERE id = ANY ($1)",
+        // What somebody else is changing at the moment is seen again by the next sweep.
+        r#"UPDATE node SET last_seen_at = now()
+           WHERE id IN (SELECT id FROM node WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)"#,
         &ids
     )
     .execute(conn)

@@ -72,6 +72,31 @@ async fn apply_error(
     let is_young = launch
         .sent_ago
         .is_none_or(|ago| ago < NOT_THERE_PASSES_WITHIN);
+    // A refusal of a launch that was sent before says nothing about the earlier one, whose answer may have been lost:
+    // credentials are checked before the token is looked at.
+    let is_about_this_call = matches!(
+        error,
+        aws::Error::NotAllowed(_)
+            | aws::Error::NotThere(_)
+            | aws::Error::Rejected(_)
+            | aws::Error::AccountLimit(_)
+            | aws::Error::AlreadyThere(_)
+            | aws::Error::InUse(_)
+    );
+    if launch.sent_ago.is_some() && is_about_this_call {
+        let found = launched_by(site, launch.id).await?;
+        if !found.is_empty() {
+            return succeed(site, look, launch, &found).await;
+        }
+        if is_young {
+            return site
+                .log(
+                    look.cluster.action_id,
+                    &format!("{error}; sending the same launch again"),
+                )
+                .await;
+        }
+    }
     match &error {
         // Nobody knows, or nothing has happened yet: the same token again, later.
         aws::Error::Throttled(_) | aws::Error::OutcomeUnknown(_) => {
@@ -131,6 +156,8 @@ async fn succeed(
         .map(|instance| instance.id.clone())
         .collect();
     let mut tx = site.fence().await?;
+    // The cluster before its nodes, as everybody locks them.
+    store::cluster::lock_running_action(&mut tx, look.cluster.id).await?;
     let surplus = store::launch::succeed(&mut tx, launch.id, &ids).await?;
     if let Some(action) = look.cluster.action_id {
         let line = format!(
@@ -160,6 +187,7 @@ async fn refuse(
 ) -> Result<(), Error> {
     let words = place::explain(error, &launch.request);
     let mut tx = site.fence().await?;
+    store::cluster::lock_running_action(&mut tx, look.cluster.id).await?;
     store::launch::refuse(&mut tx, launch.id, &words).await?;
     if let Some((subnet_id, for_how_long)) = outage {
         let (site_id, node_type) = (site.lease.site_id, look.cluster.node_type.as_str());

@@ -1,11 +1,13 @@
 //! One pass over a cluster: look, plan, act, apply, until there is nothing to do or only waiting is left.
 
+use std::time::Duration;
+
 use domain::{
     ids::ClusterId,
-    network::Network,
     plan::{Step, next_step},
 };
 use sqlx::{Postgres, Transaction};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::{Error, site::Site};
@@ -20,6 +22,9 @@ mod subnets;
 mod terminate;
 
 use look::Look;
+
+/// How long a network is used without a new look at it.
+const NETWORK_KEPT_FOR: Duration = Duration::from_secs(30);
 
 /// How a pass ended.
 pub(crate) enum Rest {
@@ -73,32 +78,58 @@ impl From<aws::Error> for Stop {
 /// # Errors
 /// What made an attempt fail that is worth another one later.
 pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> {
-    // The network is looked at once in a pass: launches that the pass decides are taken off its free addresses.
-    let mut network: Option<Network> = None;
+    // The network is looked at once in a pass, and kept while waiting. Launches that are decided are taken off its
+    // free addresses.
+    let mut network = site
+        .prepared
+        .lock()
+        .await
+        .remove(&cluster)
+        .filter(|(at, _)| at.elapsed() < NETWORK_KEPT_FOR);
+    let mut seats_taken = false;
     loop {
-        let Some(look) = look::look(site, cluster, network.clone()).await? else {
+        let Some(look) = look::look(
+            site,
+            cluster,
+            network.as_ref().map(|(_, network)| network.clone()),
+        )
+        .await?
+        else {
             return Ok(Rest::Quiet);
         };
         let step = next_step(&look.view);
         debug!(?step);
         let outcome = match step {
             Step::Rest => return Ok(Rest::Quiet),
-            Step::Wait(_) => return Ok(Rest::Waiting),
+            Step::Wait(_) => {
+                if let Some(kept) = network {
+                    site.prepared.lock().await.insert(cluster, kept);
+                }
+                return Ok(Rest::Waiting);
+            }
             Step::PrepareNetwork => match network::prepare(site, &look).await {
                 Ok(prepared) => {
-                    network = Some(prepared);
+                    network = Some((Instant::now(), prepared));
+                    seats_taken = false;
                     Ok(())
                 }
                 Err(stop) => Err(stop),
             },
             Step::Place(placed) => {
                 let decided = place::decide(site, &look, &placed).await;
-                if let (Ok(()), Some(network)) = (&decided, &mut network) {
+                if let (Ok(()), Some((_, network))) = (&decided, &mut network) {
                     place::take_seats(network, &placed);
+                    seats_taken = true;
                 }
                 decided
             }
             Step::Launch(ids) => launch::send(site, &look, &ids).await.map_err(Stop::Later),
+            // Seats that were taken off for launches which came to nothing are free again: one more look.
+            Step::GiveUp(_) if seats_taken => {
+                network = None;
+                seats_taken = false;
+                Ok(())
+            }
             Step::GiveUp(reason) => Err(Stop::Fail(reason)),
             Step::Retire(nodes) => settle::retire(site, &look, &nodes)
                 .await

@@ -3,7 +3,7 @@
 //! None of these calls but CreateRouteTable has a client token. So each object is tagged in the call that makes it and
 //! looked up by its tag before one is made, and only one task per site makes any.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws::{Subnet, Vpc};
 use domain::{
@@ -12,24 +12,29 @@ use domain::{
     placement, provider_options, tags,
 };
 
+use tokio::time::Instant;
+
 use super::{Look, Stop, security_group, subnets};
-use crate::site::Site;
+use crate::site::{Made, Site};
+
+/// After this time a new object is in every listing (EC2 API guide, "Eventual consistency", speaks of seconds).
+const LISTED_WITHIN: Duration = Duration::from_secs(120);
 
 /// The choice of a cluster that leaves the VPC to Berth.
 const AUTO: &str = "auto";
 
 /// Finds the cluster's network, and makes what is missing of it.
 pub(crate) async fn prepare(site: &Site, look: &Look) -> Result<Network, Stop> {
-    let _one_creator = site.network.lock().await;
+    let mut made = site.network.lock().await;
     let found = match &look.cluster.provider_options.vpc {
         Some(vpc) if !vpc.subnets.is_empty() => given_subnets(site, look, vpc).await?,
         Some(vpc) => {
             let vpc = given_vpc(site, look, &vpc.id).await?;
-            managed_subnets(site, look, &vpc, false).await?
+            managed_subnets(site, look, &mut made, &vpc, false).await?
         }
         None => {
-            let (vpc, is_ours) = dc_vpc(site, look).await?;
-            managed_subnets(site, look, &vpc, is_ours).await?
+            let (vpc, is_ours) = dc_vpc(site, look, &mut made).await?;
+            managed_subnets(site, look, &mut made, &vpc, is_ours).await?
         }
     };
     take_off_in_flight(site, found).await
@@ -103,7 +108,7 @@ async fn offering(site: &Site, look: &Look) -> Result<BTreeSet<String>, Stop> {
 }
 
 /// `dc-vpc`, and whether this installation made it.
-async fn dc_vpc(site: &Site, look: &Look) -> Result<(Vpc, bool), Stop> {
+async fn dc_vpc(site: &Site, look: &Look, made: &mut Made) -> Result<(Vpc, bool), Stop> {
     let installation = site.installation.to_string();
     let mut there = site.cloud.vpcs_named(tags::VPC_NAME).await?;
     let candidates = there.iter().map(|vpc| Found {
@@ -119,10 +124,16 @@ async fn dc_vpc(site: &Site, look: &Look) -> Result<(Vpc, bool), Stop> {
         let is_ours = vpc.tags.installation().is_some();
         return Ok((vpc, is_ours));
     }
+    if let Some((at, vpc)) = &made.vpc
+        && at.elapsed() < LISTED_WITHIN
+    {
+        return Ok((vpc.clone(), true));
+    }
     let vpc = site
         .cloud
         .create_vpc(VPC_CIDR, &tags::network(site.installation, tags::VPC_NAME))
         .await?;
+    made.vpc = Some((Instant::now(), vpc.clone()));
     let line = format!("Created VPC {} ({}, {VPC_CIDR})", vpc.id, tags::VPC_NAME);
     site.log(look.cluster.action_id, &line).await?;
     Ok((vpc, true))
@@ -132,6 +143,7 @@ async fn dc_vpc(site: &Site, look: &Look) -> Result<(Vpc, bool), Stop> {
 async fn managed_subnets(
     site: &Site,
     look: &Look,
+    made: &mut Made,
     vpc: &Vpc,
     is_ours: bool,
 ) -> Result<Network, Stop> {
@@ -165,11 +177,11 @@ async fn managed_subnets(
         vpc,
         security_group_ids: &security_group_ids,
     };
-    let made = subnets::ensure(site, look, &base, &zones, &offering, existing).await?;
-    connect(site, look, network_id, &vpc.id, &made.subnets).await?;
-    let (usable, mut left_out) = usable(look, made.subnets, &offering);
+    let there = subnets::ensure(site, look, &base, &zones, &offering, existing).await?;
+    connect(site, look, made, network_id, &vpc.id, &there.subnets).await?;
+    let (usable, mut left_out) = usable(look, there.subnets, &offering);
     let has_subnet = |zone: &String| usable.iter().any(|subnet| subnet.zone == *zone);
-    left_out.extend(made.refused);
+    left_out.extend(there.refused);
     left_out.extend(
         zones
             .iter()
@@ -181,12 +193,13 @@ async fn managed_subnets(
     );
     left_out.sort_by(|a, b| a.zone.cmp(&b.zone));
     left_out.dedup_by(|a, b| a.zone == b.zone);
-    for left_out in &left_out {
-        site.log(
-            look.cluster.action_id,
-            &format!("{} is left out: {}", left_out.zone, left_out.reason),
-        )
-        .await?;
+    if let (false, Some(action)) = (left_out.is_empty(), look.cluster.action_id) {
+        let lines = left_out
+            .iter()
+            .map(|out| format!("{} is left out: {}", out.zone, out.reason));
+        let mut tx = site.fence().await?;
+        store::action::log_if_new(&mut tx, action, &lines.collect::<Vec<_>>().join("; ")).await?;
+        tx.commit().await?;
     }
     Ok(Network {
         vpc_id: vpc.id.clone(),
@@ -232,6 +245,7 @@ fn usable(
 async fn connect(
     site: &Site,
     look: &Look,
+    made: &mut Made,
     network_id: NetworkId,
     vpc_id: &str,
     subnets: &[Subnet],
@@ -256,6 +270,12 @@ async fn connect(
         Some(id) => tables.iter().find(|table| table.id == id).cloned(),
         None => None,
     };
+    if table.is_some() {
+        // It is listed, so that one that is missing later is another one, with another token.
+        let mut tx = site.fence().await?;
+        store::network::forget_route_table_token(&mut tx, network_id).await?;
+        tx.commit().await?;
+    }
     let is_complete = |table: &aws::RouteTable| {
         table.has_default_route
             && ours
@@ -265,7 +285,7 @@ async fn connect(
     if table.as_ref().is_some_and(is_complete) {
         return Ok(());
     }
-    let gateway_id = gateway(site, look, vpc_id).await?;
+    let gateway_id = gateway(site, look, made, vpc_id).await?;
     let table = match table {
         Some(table) => table,
         None => route_table(site, look, network_id, vpc_id).await?,
@@ -303,9 +323,6 @@ async fn route_table(
         .cloud
         .create_route_table(vpc_id, &token, &wanted)
         .await?;
-    let mut tx = site.fence().await?;
-    store::network::forget_route_table_token(&mut tx, network_id).await?;
-    tx.commit().await?;
     let line = format!(
         "Created route table {} ({})",
         table.id,
@@ -316,7 +333,7 @@ async fn route_table(
 }
 
 /// The VPC's internet gateway: the one that is attached, else `dc-gateway`.
-async fn gateway(site: &Site, look: &Look, vpc_id: &str) -> Result<String, Stop> {
+async fn gateway(site: &Site, look: &Look, made: &mut Made, vpc_id: &str) -> Result<String, Stop> {
     if let Some(gateway) = site.cloud.gateway_of(vpc_id).await? {
         return Ok(gateway.id);
     }
@@ -330,12 +347,18 @@ async fn gateway(site: &Site, look: &Look, vpc_id: &str) -> Result<String, Stop>
         .find(|gateway| {
             gateway.vpc_id.is_none() && gateway.tags.installation() == Some(&installation)
         });
-    let gateway = match left_over {
-        Some(gateway) => gateway,
-        None => {
-            site.cloud
-                .create_gateway(&tags::network(site.installation, tags::GATEWAY_NAME))
-                .await?
+    let just_made = made
+        .gateway
+        .as_ref()
+        .filter(|(at, of, _)| of == vpc_id && at.elapsed() < LISTED_WITHIN);
+    let gateway = match (left_over, just_made) {
+        (Some(gateway), _) => gateway,
+        (None, Some((_, _, gateway))) => gateway.clone(),
+        (None, None) => {
+            let wanted = tags::network(site.installation, tags::GATEWAY_NAME);
+            let gateway = site.cloud.create_gateway(&wanted).await?;
+            made.gateway = Some((Instant::now(), vpc_id.to_owned(), gateway.clone()));
+            gateway
         }
     };
     site.cloud.attach_gateway(&gateway.id, vpc_id).await?;

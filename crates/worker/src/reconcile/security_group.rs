@@ -97,7 +97,12 @@ async fn default_group(
             let group = site
                 .cloud
                 .create_security_group(vpc_id, &name, &tags::network(site.installation, &name))
-                .await?;
+                .await
+                .map_err(|error| match error {
+                    // It was made a moment ago and is not listed yet.
+                    aws::Error::AlreadyThere(_) => Stop::Later(error.into()),
+                    other => other.into(),
+                })?;
             site.log(
                 look.cluster.action_id,
                 &format!("Created security group {} ({name})", group.id),

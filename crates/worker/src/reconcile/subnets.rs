@@ -147,7 +147,12 @@ async fn decide(
     let chosen = cidr::blocks_for(vpc, zones, &open, &occupied)
         .map_err(|error| Stop::Fail(error.to_string()))?;
     let mut tx = site.fence().await?;
-    for (zone, block) in &chosen {
+    // Also a kept one: what is made of it now is not finished, whatever was made of it before.
+    for (zone, block) in kept
+        .iter()
+        .map(|(zone, block)| (zone, block))
+        .chain(&chosen)
+    {
         store::network::decide_block(&mut tx, base.network_id, zone, IpNet::V4(*block)).await?;
     }
     tx.commit().await?;

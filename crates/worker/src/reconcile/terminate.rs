@@ -18,40 +18,56 @@ pub(crate) async fn ask(site: &Site, look: &Look, nodes: &[NodeId]) -> Result<()
         .filter_map(|node| Some((node.id, node.instance_id.clone()?)))
         .collect();
     for batch in wanted.chunks(MAX_BATCH) {
-        let ids: Vec<String> = batch.iter().map(|(_, instance)| instance.clone()).collect();
-        match site.cloud.terminate_instances(&ids).await {
-            Ok(()) => {
-                site.log(
-                    look.cluster.action_id,
-                    &format!("Terminating {}", ids.join(", ")),
-                )
-                .await?
+        let (asked, refusal) = ask_batch(site, batch).await;
+        if !asked.is_empty() {
+            let ids: Vec<&str> = asked
+                .iter()
+                .map(|(_, instance)| instance.as_str())
+                .collect();
+            let nodes: Vec<NodeId> = asked.iter().map(|(node, _)| *node).collect();
+            let mut tx = site.fence().await?;
+            // The cluster before its nodes, as everybody locks them.
+            store::cluster::lock_running_action(&mut tx, look.cluster.id).await?;
+            store::node::mark_terminate_requested(&mut tx, &nodes).await?;
+            if let Some(action) = look.cluster.action_id {
+                let line = format!("Terminating {}", ids.join(", "));
+                store::action::log(&mut tx, action, &line).await?;
             }
-            // One unknown id refuses the whole call. One by one, the known ones go; the sweep decides on the others.
-            Err(aws::Error::NotThere(_)) => {
-                for id in &ids {
-                    match site
-                        .cloud
-                        .terminate_instances(std::slice::from_ref(id))
-                        .await
-                    {
-                        Ok(()) => {
-                            site.log(look.cluster.action_id, &format!("Terminating {id}"))
-                                .await?
-                        }
-                        Err(error @ aws::Error::NotThere(_)) => {
-                            site.log(look.cluster.action_id, &error.to_string()).await?;
-                        }
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            }
-            Err(error) => return Err(error.into()),
+            tx.commit().await?;
         }
-        let asked: Vec<NodeId> = batch.iter().map(|(node, _)| *node).collect();
-        let mut tx = site.fence().await?;
-        store::node::mark_terminate_requested(&mut tx, &asked).await?;
-        tx.commit().await?;
+        if let Some(error) = refusal {
+            return Err(error.into());
+        }
     }
     Ok(())
+}
+
+/// Asks for all at once. Where that is refused, it is because of one of them (one unknown id, or one that is protected,
+/// refuses the whole call), so each is asked for by itself. Answers with those that EC2 took, and with a refusal.
+async fn ask_batch(
+    site: &Site,
+    batch: &[(NodeId, String)],
+) -> (Vec<(NodeId, String)>, Option<aws::Error>) {
+    let ids: Vec<String> = batch.iter().map(|(_, instance)| instance.clone()).collect();
+    match site.cloud.terminate_instances(&ids).await {
+        Ok(()) => return (batch.to_vec(), None),
+        Err(error @ (aws::Error::Throttled(_) | aws::Error::OutcomeUnknown(_))) => {
+            return (Vec::new(), Some(error));
+        }
+        Err(_) => {}
+    }
+    let mut asked = Vec::new();
+    let mut refusal = None;
+    for (node, instance) in batch {
+        match site
+            .cloud
+            .terminate_instances(std::slice::from_ref(instance))
+            .await
+        {
+            // What EC2 does not know, the sweep decides on.
+            Ok(()) | Err(aws::Error::NotThere(_)) => asked.push((*node, instance.clone())),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    (asked, refusal)
 }
