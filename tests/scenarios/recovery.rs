@@ -175,6 +175,34 @@ async fn i5_a_launch_whose_answer_is_lost_is_sent_again_with_its_token_and_launc
 }
 
 #[tokio::test]
+async fn i5_a_refusal_of_a_launch_that_was_sent_before_is_no_outcome_of_the_first() {
+    let world = World::start().await;
+    let more = three_subnets(&world).await;
+    let expired = Fault::Refuse {
+        status: 403,
+        code: "AuthFailure".into(),
+        message: "AWS was not able to validate the provided access credentials".into(),
+    };
+    // One of the launches takes effect and its answer is lost; the next time it is sent, the credentials have expired.
+    world
+        .sim()
+        .fail_next("RunInstances", Fault::DropAfterEffect);
+    let (cluster, action) = ask_to_deploy_with(&world, 1, more).await;
+    wait_for("the launch", || async {
+        (world.instances(REGION).len() == 1).then_some(())
+    })
+    .await;
+    world.sim().fail_next("RunInstances", expired);
+    assert_eq!(world.ended(&action).await["state"], "Success");
+    assert_eq!(
+        world.fetch(cluster["resource_uri"].as_str().unwrap()).await["state"],
+        "Deployed"
+    );
+    assert_eq!(world.instances(REGION).len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn i6_a_network_call_whose_answer_is_lost_makes_no_second_object() {
     let world = World::start().await;
     let calls = [

@@ -228,6 +228,11 @@ async fn when_no_zone_has_capacity_the_action_fails_at_its_deadline_with_the_rea
             "{last}"
         );
     }
+    let looks = world.sim().calls()["DescribeVpcs"];
+    assert!(
+        looks <= 2,
+        "waiting for capacity asks EC2 nothing: {looks} looks at the network"
+    );
     world.finish().await;
 }
 

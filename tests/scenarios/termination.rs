@@ -257,3 +257,25 @@ async fn a_termination_that_aws_refuses_is_said_once_and_tried_again_until_it_ma
     assert!(world.instances(REGION).is_empty());
     world.finish().await;
 }
+
+#[tokio::test]
+async fn one_instance_that_refuses_the_whole_call_does_not_keep_the_others_running() {
+    let world = World::start().await;
+    let (cluster, _) = world.deploy(REGION, "t3.micro", 3, json!({})).await;
+    let protected = sim::Fault::Refuse {
+        status: 400,
+        code: "OperationNotPermitted".into(),
+        message:
+            "The instance may not be terminated. Modify its 'disableApiTermination' attribute."
+                .into(),
+    };
+    world.sim().reset_calls();
+    world.sim().fail_next("TerminateInstances", protected);
+    assert_eq!(world.terminate(&cluster).await["state"], "Terminated");
+    assert_eq!(
+        world.sim().calls()["TerminateInstances"],
+        4,
+        "once for all, then one by one"
+    );
+    world.finish().await;
+}
