@@ -17,4 +17,5 @@ mod recovery;
 mod refusals;
 mod scaling;
 mod termination;
+mod transactions;
 mod wire;
