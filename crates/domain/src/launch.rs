@@ -34,31 +34,6 @@ pub struct LaunchRequest {
     pub tags: Vec<Tag>,
 }
 
-/// How far a launch has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LaunchState {
-    /// Committed, not known to have been sent.
-    Decided,
-    /// Sent at least once; the outcome is not known.
-    Sent,
-    /// The instances' ids are known.
-    Launched,
-    /// EC2 refused it for good: nothing runs.
-    Refused,
-}
-
-impl LaunchState {
-    /// The state as it stands in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Decided => "decided",
-            Self::Sent => "sent",
-            Self::Launched => "launched",
-            Self::Refused => "refused",
-        }
-    }
-}
-
 /// Cuts the nodes of one subnet into batches of at most [`MAX_BATCH`].
 pub fn batches<T: Clone>(nodes: &[T]) -> Vec<Vec<T>> {
     nodes.chunks(MAX_BATCH).map(<[T]>::to_vec).collect()

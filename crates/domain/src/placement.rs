@@ -125,14 +125,6 @@ pub fn choose_victims(count: usize, nodes: &[Candidate]) -> Vec<NodeId> {
     victims
 }
 
-/// The difference between the fullest and the emptiest of `zones`.
-pub fn spread(zones: &[String], seats: &[Seat]) -> u32 {
-    let count = |zone: &String| seats.iter().filter(|seat| seat.zone == *zone).count();
-    let fullest = zones.iter().map(count).max().unwrap_or(0);
-    let emptiest = zones.iter().map(count).min().unwrap_or(0);
-    u32::try_from(fullest - emptiest).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -154,6 +146,14 @@ mod tests {
             zone: subnet.zone.clone(),
             subnet_id: subnet.subnet_id.clone(),
         }
+    }
+
+    /// The difference between the fullest and the emptiest of `zones`.
+    fn spread(zones: &[String], seats: &[Seat]) -> u32 {
+        let count = |zone: &String| seats.iter().filter(|seat| seat.zone == *zone).count();
+        let fullest = zones.iter().map(count).max().unwrap_or(0);
+        let emptiest = zones.iter().map(count).min().unwrap_or(0);
+        u32::try_from(fullest - emptiest).unwrap_or(u32::MAX)
     }
 
     #[test]

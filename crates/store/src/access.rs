@@ -78,16 +78,3 @@ pub async fn add_key(conn: &mut PgConnection, user_name: &str, key_sha256: &[u8]
     .await?;
     Ok(())
 }
-
-/// Whether there is a user of this name.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn user_exists(conn: &mut PgConnection, user_name: &str) -> Result<bool> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM users WHERE name = $1) AS "exists!""#,
-        user_name
-    )
-    .fetch_one(conn)
-    .await?)
-}

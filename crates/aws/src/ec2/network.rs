@@ -15,34 +15,15 @@ use crate::{
 #[async_trait]
 impl Network for Ec2 {
     async fn vpcs_named(&self, name: &str) -> Result<Vec<Vpc>> {
-        let answer = self
-            .client
-            .describe_vpcs()
-            .filters(filter("tag:Name", name))
-            .send()
-            .await
-            .map_err(from_sdk("DescribeVpcs"))?;
-        Ok(answer
-            .vpcs
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(read::vpc)
-            .collect())
+        self.find_vpcs(filter("tag:Name", name)).await
     }
 
     async fn vpc(&self, vpc_id: &str) -> Result<Option<Vpc>> {
-        let answer = self
-            .client
-            .describe_vpcs()
-            .filters(filter("vpc-id", vpc_id))
-            .send()
-            .await
-            .map_err(from_sdk("DescribeVpcs"))?;
-        Ok(answer
-            .vpcs
-            .unwrap_or_default()
+        Ok(self
+            .find_vpcs(filter("vpc-id", vpc_id))
+            .await?
             .into_iter()
-            .find_map(read::vpc))
+            .next())
     }
 
     async fn create_vpc(&self, cidr: &str, tags: &[Tag]) -> Result<Vpc> {
@@ -299,6 +280,22 @@ impl Network for Ec2 {
 }
 
 impl Ec2 {
+    async fn find_vpcs(&self, filter: Filter) -> Result<Vec<Vpc>> {
+        let answer = self
+            .client
+            .describe_vpcs()
+            .filters(filter)
+            .send()
+            .await
+            .map_err(from_sdk("DescribeVpcs"))?;
+        Ok(answer
+            .vpcs
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(read::vpc)
+            .collect())
+    }
+
     async fn find_subnets(&self, filter: Filter) -> Result<Vec<Subnet>> {
         let mut pages = self
             .client
