@@ -276,7 +276,7 @@ async fn an_action_has_all_members_and_says_who_asked_for_what() {
         "ip": "127.0.0.1",
         "is_user_action": true,
         "location": "",
-        "logs": "",
+        "logs": "Created node cluster web of 1 t3.micro in us-east-1; nothing is deployed yet",
         "method": "POST",
         "object": uri(&cluster),
         "path": "/nodecluster",
@@ -303,7 +303,7 @@ async fn an_action_has_all_members_and_says_who_asked_for_what() {
         "action": "Node Cluster Deploy",
         "body": "",
         "can_be_canceled": false,
-        "can_be_retried": false,
+        "can_be_retried": true,
         "end_date": stored_time(&world, "action", "ended_at", &action).await,
         "ip": "127.0.0.1",
         "is_user_action": true,
@@ -321,11 +321,19 @@ async fn an_action_has_all_members_and_says_who_asked_for_what() {
     });
     assert_eq!(action, deploy);
 
-    // While it was under way it had no end, and everything else as now.
+    // While it was under way it had no end and could be canceled, and everything else was as now.
     if at_once["state"] == "In progress" {
         assert_eq!(at_once["end_date"], Value::Null);
+        assert_eq!(at_once["can_be_canceled"], true);
+        assert_eq!(at_once["can_be_retried"], false);
     }
-    for member in ["end_date", "logs", "state"] {
+    for member in [
+        "can_be_canceled",
+        "can_be_retried",
+        "end_date",
+        "logs",
+        "state",
+    ] {
         deploy[member] = at_once[member].clone();
     }
     assert_eq!(at_once, deploy);

@@ -10,6 +10,7 @@ mod postgres;
 mod process;
 mod python;
 mod raw;
+mod transitions;
 mod world;
 
 pub use client::{Answer, Client};

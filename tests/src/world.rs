@@ -17,7 +17,7 @@ use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
-use crate::{Client, fresh_database};
+use crate::{Client, fresh_database, transitions::assert_every_transition_is_allowed};
 
 /// The simulated account.
 pub const ACCOUNT: &str = "123456789012";
@@ -394,6 +394,11 @@ async fn assert_log_is_whole(pool: &PgPool) {
         odd.is_empty(),
         "objects whose state is not what the event log says: {odd:?}"
     );
+    let mut conn = pool.acquire().await.expect("a connection");
+    let events = store::event::after(&mut conn, None, 0, u32::MAX)
+        .await
+        .expect("the event log");
+    assert_every_transition_is_allowed(&events);
 }
 
 /// The URI of an object.

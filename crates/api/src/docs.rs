@@ -14,7 +14,7 @@ use utoipa::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::error::ErrorBody;
+use crate::{error::ErrorBody, health};
 
 const SCHEME: &str = "basic";
 
@@ -30,7 +30,8 @@ const SCHEME: &str = "basic";
             **Paths.** Each resource stands here once. A namespace may be inserted before the resource, as in \
             `/api/infra/v1/<namespace>/nodecluster/`: it must be the caller's own, and the URIs in the answer then have \
             it too. The trailing slash may be left out. The resources are also at the root: `/nodecluster`, `/node`, \
-            `/provider`, `/region`, `/az`, `/nodetype` and `/action`.\n\n\
+            `/token`, `/tag`, \
+            `/provider`, `/region`, `/az`, `/nodetype`, `/action` and `/events`.\n\n\
             **Bodies.** JSON whatever the Content-Type says; an empty body is `{}`, null is absent, unknown members are \
             ignored, a number may be a string of digits.\n\n\
             **Errors.** Anything but a success has the body `{\"error\": \"…\"}`, which names what was wrong. A path \
@@ -41,6 +42,9 @@ const SCHEME: &str = "basic";
         (name = "Node clusters", description = "Groups of nodes of one type in one region."),
         (name = "Nodes", description = "The hosts of the node clusters."),
         (name = "Actions", description = "What was asked for, by whom, and how it went."),
+        (name = "Tags", description = "The tags that node clusters and nodes bear."),
+        (name = "Services", description = "There are none; the original command line asks for them all the same."),
+        (name = "Credentials", description = "Whether they are good."),
         (name = "Providers", description = "Where nodes can be deployed: AWS."),
         (name = "Regions", description = "The regions of the provider."),
         (name = "Availability zones", description = "The zones of a region, over which nodes are spread."),
@@ -71,7 +75,7 @@ pub(crate) fn complete(mut api: openapi::OpenApi) -> openapi::OpenApi {
             &mut item.delete,
         ];
         for operation in operations.into_iter().flatten() {
-            if path.starts_with("/api/") {
+            if !health::PATHS.contains(&path.as_str()) {
                 complete_operation(operation);
             }
         }

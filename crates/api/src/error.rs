@@ -101,6 +101,7 @@ impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::NameTaken(_) => Self::Conflict(error.to_string()),
+            store::Error::Forbidden(forbidden) => forbidden.into(),
             store::Error::Database(ref cause) if is_unavailable(cause) => Self::Unavailable(error),
             store::Error::Unreachable { .. } => Self::Unavailable(error),
             store::Error::Database(_)

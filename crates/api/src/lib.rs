@@ -15,6 +15,7 @@ pub mod auth;
 mod az;
 mod body;
 mod catalogue;
+mod credentials;
 mod docs;
 mod error;
 mod health;
@@ -26,8 +27,10 @@ mod path;
 mod provider;
 mod region;
 mod server;
+mod service;
 mod tag;
 mod time;
+mod token;
 mod uri;
 
 pub use server::{openapi, openapi_json, serve, serve_health, service};

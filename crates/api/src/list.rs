@@ -4,6 +4,7 @@
 //! made of the same constant.
 
 use axum::{Json, extract::Query, http::Uri};
+use chrono::{DateTime, Utc};
 use domain::cluster::Invalid;
 use serde::Serialize;
 use store::page::{Listed, Page};
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     path::Asked,
+    time,
     uri::{self, NotThatUri},
 };
 
@@ -64,7 +66,17 @@ pub(crate) struct Meta {
 pub(crate) struct Filter {
     name: &'static str,
     about: &'static str,
-    is_uuid: bool,
+    kind: Kind,
+}
+
+/// What the value of a filter is.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Text,
+    Uuid,
+    Time,
+    Flag,
+    Choice(&'static [&'static str]),
 }
 
 impl Filter {
@@ -73,7 +85,38 @@ impl Filter {
         Self {
             name,
             about,
-            is_uuid: false,
+            kind: Kind::Text,
+        }
+    }
+
+    /// A filter whose value is a time.
+    pub(crate) const fn time(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            kind: Kind::Time,
+        }
+    }
+
+    /// A filter whose value is one of a few.
+    pub(crate) const fn choice(
+        name: &'static str,
+        choices: &'static [&'static str],
+        about: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            about,
+            kind: Kind::Choice(choices),
+        }
+    }
+
+    /// A filter whose value is `true` or `false`.
+    pub(crate) const fn flag(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            kind: Kind::Flag,
         }
     }
 
@@ -82,7 +125,7 @@ impl Filter {
         Self {
             name,
             about,
-            is_uuid: true,
+            kind: Kind::Uuid,
         }
     }
 }
@@ -164,6 +207,34 @@ impl ListQuery {
                     .ok_or_else(|| Invalid::new(name, format!("{value:?} is not a uuid")))
             })
             .transpose()
+    }
+
+    /// The value of a filter that is a time: as the wire writes it, or as ISO 8601 has it.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Invalid> {
+        self.text(name)
+            .map(|value| {
+                time::parse(value).ok_or_else(|| {
+                    Invalid::new(
+                        name,
+                        format!(
+                            "{value:?} is not a time like \"Tue, 16 Sep 2014 17:01:15 +0000\" or \"2014-09-16T17:01:15Z\""
+                        ),
+                    )
+                })
+            })
+            .transpose()
+    }
+
+    /// The value of a filter that is `true` or `false`; false where nothing is said.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Invalid> {
+        match self.text(name).map(str::to_lowercase).as_deref() {
+            Some("true") => Ok(true),
+            Some("false") | None => Ok(false),
+            Some(other) => Err(Invalid::new(
+                name,
+                format!("{other:?} is neither true nor false"),
+            )),
+        }
     }
 
     /// The value of a filter that is a URI, as `parse` reads it.
@@ -257,9 +328,12 @@ fn encode(link: &mut String, value: &str) {
 pub(crate) fn parameters(filters: &[Filter]) -> Vec<Parameter> {
     let filters = filters.iter().map(|filter| {
         let schema = ObjectBuilder::new().schema_type(Type::String);
-        let schema = match filter.is_uuid {
-            true => schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
-            false => schema,
+        let schema = match filter.kind {
+            Kind::Text => schema,
+            Kind::Uuid => schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
+            Kind::Time => schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
+            Kind::Flag => schema.enum_values(Some(["true", "false"])),
+            Kind::Choice(choices) => schema.enum_values(Some(choices.iter().copied())),
         };
         (filter.name, filter.about.to_owned(), schema)
     });

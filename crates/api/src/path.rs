@@ -29,11 +29,14 @@ const SUBSYSTEMS: &[(&str, &[&str])] = &[
 const AT_ROOT: &[(&str, &str)] = &[
     ("nodecluster", "infra"),
     ("node", "infra"),
+    ("token", "infra"),
+    ("tag", "infra"),
     ("provider", "infra"),
     ("region", "infra"),
     ("az", "infra"),
     ("nodetype", "infra"),
     ("action", "audit"),
+    ("events", "audit"),
 ];
 
 /// The paths that are no resources of the API, each exactly as it is served.

@@ -21,8 +21,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, action, az, docs, error::ApiError, health, node, nodecluster, nodetype, path, provider,
-    region,
+    App, action, az, credentials, docs, error::ApiError, health, node, nodecluster, nodetype, path,
+    provider, region, tag, token,
 };
 
 /// After so long a request is given up; its transaction is rolled back.
@@ -41,14 +41,22 @@ fn routes() -> OpenApiRouter<App> {
             nodecluster::delete::delete
         ))
         .routes(routes!(nodecluster::deploy::deploy))
+        .routes(routes!(nodecluster::docker_upgrade::docker_upgrade))
         .routes(routes!(node::list::list))
         .routes(routes!(
             node::get::get,
             node::update::update,
             node::delete::delete
         ))
+        .routes(routes!(node::deploy::deploy))
+        .routes(routes!(node::docker_upgrade::docker_upgrade))
+        .routes(routes!(node::health_check::health_check))
+        .routes(routes!(token::create))
+        .routes(routes!(tag::list::list))
         .routes(routes!(action::list::list))
         .routes(routes!(action::get::get))
+        .routes(routes!(action::cancel::cancel))
+        .routes(routes!(action::retry::retry))
         .routes(routes!(provider::list))
         .routes(routes!(provider::get))
         .routes(routes!(region::list))
@@ -57,6 +65,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(az::get))
         .routes(routes!(nodetype::list))
         .routes(routes!(nodetype::get))
+        .routes(routes!(crate::service::list))
+        .routes(routes!(crate::service::get))
+        .routes(routes!(credentials::check))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
 }

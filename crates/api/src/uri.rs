@@ -8,6 +8,7 @@ use domain::{
     catalogue::AWS,
     ids::{ActionId, ClusterId, NodeId},
 };
+use store::action::ObjectType;
 use uuid::Uuid;
 
 const INFRA: &str = "/api/infra/v1";
@@ -35,9 +36,16 @@ impl Uris {
         self.infra("node", id.0)
     }
 
-    /// The URI of what an action is about; `kind` is the resource's name.
-    pub(crate) fn object(&self, kind: &str, id: Uuid) -> String {
-        self.infra(kind, id)
+    /// The URI of what an action is about.
+    pub(crate) fn object(&self, object_type: ObjectType, id: Uuid) -> String {
+        match object_type {
+            ObjectType::NodeCluster | ObjectType::Node => self.infra(object_type.as_str(), id),
+            // A token can't be read again, so it has no URI of its own.
+            ObjectType::Token => match &self.namespace {
+                Some(namespace) => format!("{INFRA}/{namespace}/token/"),
+                None => format!("{INFRA}/token/"),
+            },
+        }
     }
 
     fn infra(&self, resource: &str, id: Uuid) -> String {

@@ -98,16 +98,7 @@ pub(crate) fn instance(instance: types::Instance) -> Option<Instance> {
     })
 }
 
+/// A state that EC2 may add one day says nothing that could be acted on.
 fn state(name: &types::InstanceStateName) -> Option<InstanceState> {
-    use types::InstanceStateName as Name;
-    match name {
-        Name::Pending => Some(InstanceState::Pending),
-        Name::Running => Some(InstanceState::Running),
-        Name::ShuttingDown => Some(InstanceState::ShuttingDown),
-        Name::Terminated => Some(InstanceState::Terminated),
-        Name::Stopping => Some(InstanceState::Stopping),
-        Name::Stopped => Some(InstanceState::Stopped),
-        // A state that EC2 may add one day says nothing that could be acted on.
-        _ => None,
-    }
+    name.as_str().parse().ok()
 }

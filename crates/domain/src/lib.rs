@@ -4,6 +4,7 @@
 //! Nothing in here waits, reads a clock, draws a random number or knows of HTTP, SQL or AWS's SDK. Decide in a pure
 //! function here, act in a thin one elsewhere: what can be tested in a microsecond is where the thinking goes.
 
+pub mod action;
 pub mod catalogue;
 pub mod cidr;
 pub mod cluster;

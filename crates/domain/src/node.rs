@@ -1,22 +1,23 @@
 //! What an instance's condition means for its node.
 
-use crate::state::NodeState;
+use crate::state::{NodeState, texts};
 
-/// The state of an EC2 instance (EC2 API reference, `InstanceState`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InstanceState {
-    /// Being started.
-    Pending,
-    /// It runs.
-    Running,
-    /// Being terminated.
-    ShuttingDown,
-    /// Gone.
-    Terminated,
-    /// Being stopped.
-    Stopping,
-    /// Stopped.
-    Stopped,
+texts! {
+    /// The state of an EC2 instance (EC2 API reference, `InstanceState`).
+    InstanceState {
+        /// Being started.
+        Pending = "pending",
+        /// It runs.
+        Running = "running",
+        /// Being terminated.
+        ShuttingDown = "shutting-down",
+        /// Gone.
+        Terminated = "terminated",
+        /// Being stopped.
+        Stopping = "stopping",
+        /// Stopped.
+        Stopped = "stopped",
+    }
 }
 
 /// Whether a node that is being deployed has become usable.

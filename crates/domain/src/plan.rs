@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
+    action::End,
     ids::{LaunchId, NodeId},
     network::Network,
     placement::{self, Candidate, Seat, Subnet},
@@ -33,6 +34,8 @@ pub struct View {
     pub target: u32,
     /// Why the running operation can't go on, once that is known.
     pub failure: Option<String>,
+    /// Whether its user has canceled the running operation.
+    pub is_canceling: bool,
     /// When to give up launching what could not be launched.
     pub deadline: Option<DateTime<Utc>>,
     /// Its nodes but the terminated ones.
@@ -71,6 +74,8 @@ pub struct Node {
 pub struct Launch {
     /// Its id.
     pub id: LaunchId,
+    /// Whether it was sent at least once.
+    pub is_sent: bool,
     /// Not to be sent again before.
     pub retry_at: DateTime<Utc>,
 }
@@ -93,6 +98,10 @@ pub struct Outage {
 pub enum Step {
     /// Send these launches, or send them again.
     Launch(Vec<LaunchId>),
+    /// These launches were never sent, and never will be.
+    Withdraw(Vec<LaunchId>),
+    /// Find out what came of these launches without sending them again.
+    Find(Vec<LaunchId>),
     /// Find or make the network.
     PrepareNetwork,
     /// Decide launches: for each subnet its nodes.
@@ -109,8 +118,10 @@ pub enum Step {
     Settle {
         /// Its state from now on.
         state: ClusterState,
-        /// Why the operation did not reach its aim, if it did not.
-        failure: Option<String>,
+        /// How many nodes are wanted from now on.
+        target: u32,
+        /// How the operation ended.
+        end: End,
     },
     /// Write the tags that are each node's own.
     Tag(Vec<NodeId>),
@@ -137,7 +148,7 @@ pub fn next_step(view: &View) -> Step {
         .collect();
     let mut wait_until = view.launches.iter().map(|launch| launch.retry_at).min();
     if !unplaced.is_empty() {
-        if view.failure.is_some() {
+        if view.failure.is_some() || view.is_canceling {
             return Step::Bury(unplaced);
         }
         match place(view, &unplaced) {
@@ -173,13 +184,28 @@ pub fn next_step(view: &View) -> Step {
 
 /// An unknown outcome comes first: until it is known, nobody can say how many instances there are.
 fn settle_launches(view: &View) -> Option<Step> {
+    if view.is_canceling {
+        let unsent: Vec<LaunchId> = view
+            .launches
+            .iter()
+            .filter(|launch| !launch.is_sent)
+            .map(|launch| launch.id)
+            .collect();
+        if !unsent.is_empty() {
+            return Some(Step::Withdraw(unsent));
+        }
+    }
     let due: Vec<LaunchId> = view
         .launches
         .iter()
         .filter(|launch| launch.retry_at <= view.now)
         .map(|launch| launch.id)
         .collect();
-    (!due.is_empty()).then_some(Step::Launch(due))
+    match view.is_canceling {
+        _ if due.is_empty() => None,
+        true => Some(Step::Find(due)),
+        false => Some(Step::Launch(due)),
+    }
 }
 
 fn is_unplaced(node: &Node) -> bool {
@@ -199,7 +225,7 @@ fn unwanted(view: &View) -> Vec<NodeId> {
             .filter(|node| is_settled(view, node))
             .map(|node| node.id)
             .collect(),
-        ClusterState::Scaling => {
+        ClusterState::Scaling if !view.is_canceling => {
             let surplus = live().count().saturating_sub(view.target as usize);
             let candidates: Vec<Candidate> = live()
                 .filter(|node| is_settled(view, node))
@@ -323,25 +349,27 @@ fn terminations(view: &View) -> Option<Step> {
 fn settle(view: &View) -> Option<Step> {
     let existing = view.nodes.iter().filter(|node| node.state.exists()).count();
     let existing = u32::try_from(existing).unwrap_or(u32::MAX);
-    let state = match view.state {
-        ClusterState::Init | ClusterState::Terminated => return None,
-        ClusterState::Terminating => ClusterState::Terminated,
-        _ => ClusterState::at_rest(existing, view.target),
-    };
-    if state == view.state {
-        return None;
-    }
+    let state = view.state.settled(existing, view.target)?;
     let missed =
         view.state.is_moving() && view.state != ClusterState::Terminating && existing < view.target;
-    let failure = missed.then(|| {
-        view.failure.clone().unwrap_or_else(|| {
+    let end = if view.is_canceling {
+        End::Canceled
+    } else if missed {
+        End::Failed(view.failure.clone().unwrap_or_else(|| {
             format!(
                 "{existing} of {} nodes are deployed; the others were lost",
                 view.target
             )
-        })
-    });
-    Some(Step::Settle { state, failure })
+        }))
+    } else {
+        End::Success
+    };
+    let target = match end {
+        // What a canceled scale-down has not taken is kept.
+        End::Canceled => view.target.max(existing),
+        _ => view.target,
+    };
+    Some(Step::Settle { state, target, end })
 }
 
 #[cfg(test)]

@@ -2,19 +2,18 @@
 //!
 //! Source: the Docker Cloud API reference, "Node Cluster states", "Node states" and "Action states".
 
-use serde::{Deserialize, Serialize};
-
-macro_rules! states {
+/// Values that are texts on the wire and in the database.
+macro_rules! texts {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {
-            /// Every state, in the order of the reference.
+            /// Every one, in the order of the reference.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The state as it stands on the wire and in the database.
+            /// The text as it stands on the wire and in the database.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
             }
@@ -27,27 +26,38 @@ macro_rules! states {
         }
 
         impl std::str::FromStr for $name {
-            type Err = UnknownState;
+            type Err = $crate::state::UnknownText;
 
-            fn from_str(text: &str) -> Result<Self, UnknownState> {
+            fn from_str(text: &str) -> Result<Self, $crate::state::UnknownText> {
                 match text {
                     $($text => Ok(Self::$variant),)*
-                    other => Err(UnknownState { kind: stringify!($name), text: other.to_owned() }),
+                    other => Err($crate::state::UnknownText::new(stringify!($name), other)),
                 }
             }
         }
     };
 }
 
-/// A text that names no state.
+pub(crate) use texts;
+
+/// A text that names none of them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{text}\" is no {kind}")]
-pub struct UnknownState {
+pub struct UnknownText {
     kind: &'static str,
     text: String,
 }
 
-states! {
+impl UnknownText {
+    pub(crate) fn new(kind: &'static str, text: &str) -> Self {
+        Self {
+            kind,
+            text: text.to_owned(),
+        }
+    }
+}
+
+texts! {
     /// The state of a node cluster.
     ClusterState {
         /// Created, nothing deployed yet.
@@ -69,7 +79,7 @@ states! {
     }
 }
 
-states! {
+texts! {
     /// The state of a node.
     NodeState {
         /// Being created and provisioned.
@@ -87,7 +97,7 @@ states! {
     }
 }
 
-states! {
+texts! {
     /// The state of an action.
     ActionState {
         /// Waiting behind another action on the same object.
@@ -105,15 +115,53 @@ states! {
     }
 }
 
-/// What a user may ask of a cluster.
+/// What may be asked of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterOperation {
     /// `POST …/deploy/`
     Deploy,
+    /// The retry of a deploy: the nodes that are missing.
+    Redeploy,
     /// `PATCH` with `target_num_nodes`
     Scale,
+    /// `POST …/docker-upgrade/`
+    DockerUpgrade,
     /// `DELETE`
     Terminate,
+}
+
+impl ClusterOperation {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[
+        Self::Deploy,
+        Self::Redeploy,
+        Self::Scale,
+        Self::DockerUpgrade,
+        Self::Terminate,
+    ];
+}
+
+/// What may be asked of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeOperation {
+    /// `POST …/deploy/`
+    Deploy,
+    /// `POST …/health-check/`
+    HealthCheck,
+    /// `POST …/docker-upgrade/`
+    DockerUpgrade,
+    /// `DELETE`
+    Terminate,
+}
+
+impl NodeOperation {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[
+        Self::Deploy,
+        Self::HealthCheck,
+        Self::DockerUpgrade,
+        Self::Terminate,
+    ];
 }
 
 /// An operation that the object's present state forbids.
@@ -126,6 +174,23 @@ pub struct Forbidden {
     way_out: &'static str,
 }
 
+impl Forbidden {
+    pub(crate) fn of_action(
+        state: ActionState,
+        operation: &'static str,
+        way_out: &'static str,
+    ) -> Self {
+        Self {
+            object: "the action",
+            state: state.as_str(),
+            operation,
+            way_out,
+        }
+    }
+}
+
+const WAIT_OR_CANCEL: &str = "wait until its running action has ended, or cancel that";
+
 impl ClusterState {
     /// The state in which `operation` leaves a cluster that is in this one.
     ///
@@ -133,23 +198,27 @@ impl ClusterState {
     /// [`Forbidden`] where the reference lists no such operation for the state.
     pub fn after(self, operation: ClusterOperation) -> Result<Self, Forbidden> {
         use ClusterOperation as Op;
+        let is_at_rest = matches!(
+            self,
+            Self::Deployed | Self::PartlyDeployed | Self::EmptyCluster
+        );
         match (self, operation) {
             (Self::Init, Op::Deploy) => Ok(Self::Deploying),
             // Nothing runs yet: the new target takes effect at deploy.
             (Self::Init, Op::Scale) => Ok(Self::Init),
             (Self::Init, Op::Terminate) => Ok(Self::Terminated),
-            (Self::Deployed | Self::PartlyDeployed | Self::EmptyCluster, Op::Scale) => {
-                Ok(Self::Scaling)
-            }
-            (Self::Deployed | Self::PartlyDeployed | Self::EmptyCluster, Op::Terminate) => {
-                Ok(Self::Terminating)
-            }
+            (_, Op::Redeploy) if is_at_rest => Ok(Self::Deploying),
+            (_, Op::Scale) if is_at_rest => Ok(Self::Scaling),
+            (_, Op::Terminate) if is_at_rest => Ok(Self::Terminating),
+            // The reference has no state for a cluster whose engines are being upgraded.
+            (Self::Deployed | Self::PartlyDeployed, Op::DockerUpgrade) => Ok(self),
             _ => Err(Forbidden {
                 object: "the node cluster",
                 state: self.as_str(),
                 operation: match operation {
-                    Op::Deploy => "deployed",
+                    Op::Deploy | Op::Redeploy => "deployed",
                     Op::Scale => "scaled",
+                    Op::DockerUpgrade => "upgraded",
                     Op::Terminate => "terminated",
                 },
                 way_out: match (self, operation) {
@@ -158,7 +227,9 @@ impl ClusterState {
                     (Self::Deployed | Self::PartlyDeployed | Self::EmptyCluster, Op::Deploy) => {
                         "change its size with PATCH target_num_nodes"
                     }
-                    _ => "wait until its running action has ended",
+                    (Self::EmptyCluster, _) => "it has no nodes",
+                    (Self::Init, _) => "deploy it first",
+                    _ => WAIT_OR_CANCEL,
                 },
             }),
         }
@@ -173,6 +244,17 @@ impl ClusterState {
         }
     }
 
+    /// The state in which a cluster comes to rest on whose nodes nothing is under way any more; none where it is at
+    /// rest already.
+    pub fn settled(self, existing: u32, target: u32) -> Option<Self> {
+        let settled = match self {
+            Self::Init | Self::Terminated => return None,
+            Self::Terminating => Self::Terminated,
+            _ => Self::at_rest(existing, target),
+        };
+        (settled != self).then_some(settled)
+    }
+
     /// Whether work on the cluster is under way.
     pub fn is_moving(self) -> bool {
         matches!(self, Self::Deploying | Self::Scaling | Self::Terminating)
@@ -180,24 +262,54 @@ impl ClusterState {
 }
 
 impl NodeState {
-    /// Whether a node in this state may be terminated by its user.
+    /// The state in which `operation` leaves a node that is in this one.
     ///
     /// # Errors
-    /// [`Forbidden`] in every other state than `Deployed` and `Unreachable`, as the reference has it.
-    pub fn after_terminate(self) -> Result<Self, Forbidden> {
-        match self {
-            Self::Deployed | Self::Unreachable => Ok(Self::Terminating),
+    /// [`Forbidden`] where the reference lists no such operation for the state. It no longer documents the deployment of
+    /// a single node, whose state `Init` is gone: what is left of it is to watch one that is being deployed.
+    pub fn after(self, operation: NodeOperation) -> Result<Self, Forbidden> {
+        use NodeOperation as Op;
+        match (self, operation) {
+            (Self::Deploying, Op::Deploy) => Ok(self),
+            (Self::Unreachable, Op::HealthCheck) => Ok(self),
+            (Self::Deployed, Op::DockerUpgrade) => Ok(Self::Upgrading),
+            (Self::Deployed | Self::Unreachable, Op::Terminate) => Ok(Self::Terminating),
             _ => Err(Forbidden {
                 object: "the node",
                 state: self.as_str(),
-                operation: "terminated",
-                way_out: match self {
-                    Self::Terminated => "it is gone already",
-                    Self::Terminating => "it is on its way out",
-                    _ => "wait until its running action has ended",
+                operation: match operation {
+                    Op::Deploy => "deployed",
+                    Op::HealthCheck => "checked",
+                    Op::DockerUpgrade => "upgraded",
+                    Op::Terminate => "terminated",
+                },
+                way_out: match (self, operation) {
+                    (Self::Terminated, _) => "it is gone already",
+                    (Self::Terminating, _) => "it is on its way out",
+                    (Self::Deployed | Self::Unreachable | Self::Upgrading, Op::Deploy) => {
+                        "it is deployed already"
+                    }
+                    (Self::Deployed, _) => "it can be reached",
+                    (Self::Unreachable, _) => "check its health first",
+                    _ => WAIT_OR_CANCEL,
                 },
             }),
         }
+    }
+
+    /// The state of a node that its cluster no longer wants: a scale-down or its termination takes every live one.
+    pub fn retired(self) -> Option<Self> {
+        self.is_live().then_some(Self::Terminating)
+    }
+
+    /// The state of a node when the upgrade of its engine has ended, however it went.
+    pub fn upgraded(self) -> Option<Self> {
+        (self == Self::Upgrading).then_some(Self::Deployed)
+    }
+
+    /// The state of a node of which there is, and will be, no instance.
+    pub fn buried(self) -> Option<Self> {
+        (self != Self::Terminated).then_some(Self::Terminated)
     }
 
     /// Whether the node is, or is going to be, one of the nodes its cluster was asked for.
@@ -233,35 +345,90 @@ mod tests {
             (S::Init, Op::Deploy, S::Deploying),
             (S::Init, Op::Scale, S::Init),
             (S::Init, Op::Terminate, S::Terminated),
+            (S::Deployed, Op::Redeploy, S::Deploying),
             (S::Deployed, Op::Scale, S::Scaling),
+            (S::Deployed, Op::DockerUpgrade, S::Deployed),
             (S::Deployed, Op::Terminate, S::Terminating),
+            (S::PartlyDeployed, Op::Redeploy, S::Deploying),
             (S::PartlyDeployed, Op::Scale, S::Scaling),
+            (S::PartlyDeployed, Op::DockerUpgrade, S::PartlyDeployed),
             (S::PartlyDeployed, Op::Terminate, S::Terminating),
+            (S::EmptyCluster, Op::Redeploy, S::Deploying),
             (S::EmptyCluster, Op::Scale, S::Scaling),
             (S::EmptyCluster, Op::Terminate, S::Terminating),
         ];
-        for &from in S::ALL {
-            for op in [Op::Deploy, Op::Scale, Op::Terminate] {
+        walk(S::ALL, Op::ALL, &allowed, S::after);
+    }
+
+    #[test]
+    fn every_node_operation_is_allowed_in_exactly_the_documented_states() {
+        use NodeOperation as Op;
+        use NodeState as S;
+        let allowed: Vec<(S, Op, S)> = vec![
+            (S::Deploying, Op::Deploy, S::Deploying),
+            (S::Deployed, Op::DockerUpgrade, S::Upgrading),
+            (S::Deployed, Op::Terminate, S::Terminating),
+            (S::Unreachable, Op::HealthCheck, S::Unreachable),
+            (S::Unreachable, Op::Terminate, S::Terminating),
+        ];
+        walk(S::ALL, Op::ALL, &allowed, S::after);
+    }
+
+    /// Walks every operation in every state; what is not allowed is refused by the name of the state.
+    fn walk<S, Op>(
+        states: &[S],
+        operations: &[Op],
+        allowed: &[(S, Op, S)],
+        after: fn(S, Op) -> Result<S, Forbidden>,
+    ) where
+        S: Copy + PartialEq + std::fmt::Debug + std::fmt::Display,
+        Op: Copy + PartialEq + std::fmt::Debug,
+    {
+        for &from in states {
+            for &operation in operations {
                 let expected = allowed
                     .iter()
-                    .find(|(s, o, _)| *s == from && *o == op)
+                    .find(|(state, op, _)| *state == from && *op == operation)
                     .map(|(_, _, to)| *to);
-                match (from.after(op), expected) {
+                match (after(from, operation), expected) {
                     (Ok(to), Some(expected)) => assert_eq!(to, expected),
                     (Err(refusal), None) => {
-                        assert!(refusal.to_string().contains(from.as_str()), "{refusal}")
+                        let words = refusal.to_string();
+                        assert!(words.contains(&format!("\"{from}\"")), "{words}");
                     }
-                    (got, _) => panic!("{from} {op:?}: {got:?}"),
+                    (got, _) => panic!("{from} {operation:?}: {got:?}"),
                 }
             }
         }
     }
 
     #[test]
-    fn a_node_is_terminated_only_from_deployed_or_unreachable() {
-        for &state in NodeState::ALL {
-            let allowed = matches!(state, NodeState::Deployed | NodeState::Unreachable);
-            assert_eq!(state.after_terminate().is_ok(), allowed, "{state}");
+    fn a_cluster_settles_only_where_something_was_under_way_or_its_nodes_went() {
+        use ClusterState as S;
+        for &from in S::ALL {
+            for (existing, target) in [(0, 0), (0, 2), (1, 2), (2, 2), (3, 2)] {
+                let at_rest = S::at_rest(existing, target);
+                let expected = match from {
+                    S::Init | S::Terminated => None,
+                    S::Terminating => Some(S::Terminated),
+                    _ if from == at_rest => None,
+                    _ => Some(at_rest),
+                };
+                assert_eq!(from.settled(existing, target), expected, "{from}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_node_is_retired_while_it_lives_buried_once_and_upgraded_only_from_upgrading() {
+        use NodeState as S;
+        for &state in S::ALL {
+            let retired =
+                (!matches!(state, S::Terminating | S::Terminated)).then_some(S::Terminating);
+            assert_eq!(state.retired(), retired, "{state}");
+            assert_eq!(state.buried().is_some(), state != S::Terminated, "{state}");
+            let upgraded = (state == S::Upgrading).then_some(S::Deployed);
+            assert_eq!(state.upgraded(), upgraded, "{state}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use domain::ids::{NamespaceId, UserId};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::Result;
 
@@ -44,6 +45,27 @@ pub async fn authenticate(
         namespace_id: row.namespace_id.into(),
         namespace: row.namespace,
     }))
+}
+
+/// Keeps a token with which machines may register themselves as nodes of the namespace. Answers with its id.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn add_node_token(
+    conn: &mut PgConnection,
+    namespace: NamespaceId,
+    sha256: &[u8],
+) -> Result<Uuid> {
+    let id = Uuid::new_v4();
+    sqlx::query!(
+        "INSERT INTO node_token (id, namespace_id, sha256) VALUES ($1, $2, $3)",
+        id,
+        namespace.0,
+        sha256
+    )
+    .execute(conn)
+    .await?;
+    Ok(id)
 }
 
 /// Adds a key to the user of this name, who is made together with a namespace where there is none yet.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
+    action::{ActionKind, End},
     ids::{ActionId, NamespaceId},
     state::ActionState,
 };
@@ -9,9 +10,14 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Result,
+    Error, Result,
     page::{Listed, Page},
+    signed, unsigned,
 };
+
+mod log;
+
+pub use log::{CHANNEL as LOG_CHANNEL, Line, log, log_after, log_if_new, log_on_nodes, log_tail};
 
 /// What an action, an event or a log is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +26,8 @@ pub enum ObjectType {
     NodeCluster,
     /// A node.
     Node,
+    /// A registration token.
+    Token,
 }
 
 impl ObjectType {
@@ -28,7 +36,19 @@ impl ObjectType {
         match self {
             Self::NodeCluster => "nodecluster",
             Self::Node => "node",
+            Self::Token => "token",
         }
+    }
+}
+
+impl std::str::FromStr for ObjectType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::NodeCluster, Self::Node, Self::Token]
+            .into_iter()
+            .find(|object_type| object_type.as_str() == text)
+            .ok_or_else(|| Error::Unreadable(format!("{text:?} is no type of an object")))
     }
 }
 
@@ -56,10 +76,10 @@ pub struct Request {
 pub struct Action {
     /// Its id.
     pub id: ActionId,
-    /// `Node Cluster Deploy`
-    pub name: String,
-    /// `nodecluster` or `node`.
-    pub object_type: String,
+    /// What it does.
+    pub kind: ActionKind,
+    /// What kind of object it is about.
+    pub object_type: ObjectType,
     /// What it is about.
     pub object_id: Uuid,
     /// How far it is.
@@ -76,7 +96,9 @@ pub struct Action {
     pub user_agent: String,
     /// From where.
     pub ip: String,
-    /// When it began.
+    /// The size that a scale asks for.
+    pub target_num_nodes: Option<u32>,
+    /// When it was asked for.
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
@@ -84,72 +106,50 @@ pub struct Action {
     pub logs: String,
 }
 
-/// Records an action: one that is under way, or one that was done with the request that asked for it.
+/// A new action.
+#[derive(Debug, Clone, Copy)]
+pub struct New {
+    /// What it does.
+    pub kind: ActionKind,
+    /// What kind of object it is about.
+    pub object_type: ObjectType,
+    /// The object.
+    pub object_id: Uuid,
+    /// The size that a scale asks for.
+    pub target_num_nodes: Option<u32>,
+    /// `Pending`, `In progress`, or `Success` where it is done with the request that asks for it.
+    pub state: ActionState,
+}
+
+/// Records an action.
 ///
 /// # Errors
-/// Postgres' own.
-pub async fn insert(
-    conn: &mut PgConnection,
-    request: &Request,
-    name: &str,
-    object_type: ObjectType,
-    object_id: Uuid,
-    state: ActionState,
-) -> Result<ActionId> {
+/// Postgres' own, among them its refusal of a second action under way on one object.
+pub async fn insert(conn: &mut PgConnection, request: &Request, new: New) -> Result<ActionId> {
     let id = Uuid::new_v4();
     sqlx::query!(
         r#"INSERT INTO action (id, namespace_id, name, object_type, object_id, state, method, path, body, user_name,
-                               user_agent, ip, ended_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, CASE WHEN $13 THEN now() END)"#,
+                               user_agent, ip, target_num_nodes, began_at, ended_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                   CASE WHEN $6 <> 'Pending' THEN now() END, CASE WHEN $14 THEN now() END)"#,
         id,
         request.namespace_id.0,
-        name,
-        object_type.as_str(),
-        object_id,
-        state.as_str(),
+        new.kind.as_str(),
+        new.object_type.as_str(),
+        new.object_id,
+        new.state.as_str(),
         request.method,
         request.path,
         request.body,
         request.user_name,
         request.user_agent,
         request.ip,
-        state.is_over(),
+        new.target_num_nodes.map(signed),
+        new.state.is_over(),
     )
     .execute(conn)
     .await?;
     Ok(id.into())
-}
-
-/// Adds a line to the log.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn log(conn: &mut PgConnection, action: ActionId, line: &str) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO action_log (action_id, line) VALUES ($1, $2)",
-        action.0,
-        line
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Adds a line to the log, unless it would only repeat the last one.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn log_if_new(conn: &mut PgConnection, action: ActionId, line: &str) -> Result<()> {
-    sqlx::query!(
-        r#"INSERT INTO action_log (action_id, line)
-           SELECT $1, $2
-           WHERE $2 IS DISTINCT FROM (SELECT line FROM action_log WHERE action_id = $1 ORDER BY id DESC LIMIT 1)"#,
-        action.0,
-        line
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Notes why the action can't reach its aim; the first reason stays.
@@ -167,26 +167,125 @@ pub async fn fail(conn: &mut PgConnection, action: ActionId, reason: &str) -> Re
     Ok(())
 }
 
-/// Ends the action: failed for this reason, or done.
+/// Lets an action begin that has waited.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn finish(
-    conn: &mut PgConnection,
-    action: ActionId,
-    failure: Option<&str>,
-) -> Result<()> {
+pub async fn begin(conn: &mut PgConnection, action: ActionId) -> Result<()> {
+    match lock_state(conn, action).await?.begun() {
+        Some(begun) => set_state(conn, action, begun).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes down that the cancellation of an action was asked for, and the state that this leaves it in.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn cancel(conn: &mut PgConnection, action: ActionId, after: ActionState) -> Result<()> {
+    if after.is_over() {
+        finish(conn, action, &End::Canceled).await
+    } else {
+        set_state(conn, action, after).await
+    }
+}
+
+async fn set_state(conn: &mut PgConnection, action: ActionId, state: ActionState) -> Result<()> {
     sqlx::query!(
-        r#"UPDATE action
-           SET state = CASE WHEN $2::text IS NULL THEN 'Success' ELSE 'Failed' END,
-               failure = $2, ended_at = now()
-           WHERE id = $1 AND ended_at IS NULL"#,
+        "UPDATE action SET state = $2, began_at = coalesce(began_at, now()) WHERE id = $1",
         action.0,
-        failure
+        state.as_str()
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Ends the action, unless it has ended before.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn finish(conn: &mut PgConnection, action: ActionId, end: &End) -> Result<()> {
+    let Some(ended) = lock_state(conn, action).await?.ended(end) else {
+        return Ok(());
+    };
+    sqlx::query!(
+        "UPDATE action SET state = $2, failure = $3, ended_at = now() WHERE id = $1",
+        action.0,
+        ended.as_str(),
+        end.failure(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends everything that is open on these objects: actions of kind `done` have reached their aim, the others failed for
+/// this reason.
+pub(crate) async fn finish_all(
+    conn: &mut PgConnection,
+    objects: &[Uuid],
+    done: ActionKind,
+    reason: &str,
+) -> Result<()> {
+    let open = sqlx::query!(
+        "SELECT id, name FROM action WHERE object_id = ANY ($1) AND ended_at IS NULL ORDER BY id",
+        objects
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for action in open {
+        let end = match action.name == done.as_str() {
+            true => End::Success,
+            false => End::Failed(reason.to_owned()),
+        };
+        finish(conn, action.id.into(), &end).await?;
+    }
+    Ok(())
+}
+
+async fn lock_state(conn: &mut PgConnection, action: ActionId) -> Result<ActionState> {
+    let state = sqlx::query_scalar!(
+        "SELECT state FROM action WHERE id = $1 FOR UPDATE",
+        action.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(state.parse()?)
+}
+
+/// One action of the namespace.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn get(
+    conn: &mut PgConnection,
+    namespace: NamespaceId,
+    id: Uuid,
+) -> Result<Option<Action>> {
+    let only = Filter {
+        id: Some(id),
+        ..Filter::default()
+    };
+    Ok(list(conn, namespace, &only, Page::FIRST).await?.items.pop())
+}
+
+/// One action of the namespace, locked until the transaction's end. Lock its object first.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn lock(
+    conn: &mut PgConnection,
+    namespace: NamespaceId,
+    id: Uuid,
+) -> Result<Option<Action>> {
+    sqlx::query!(
+        "SELECT 1 AS locked FROM action WHERE id = $1 FOR UPDATE",
+        id
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    get(conn, namespace, id).await
 }
 
 /// Which actions are wanted; none of a field means all.
@@ -200,6 +299,16 @@ pub struct Filter {
     pub state: Option<String>,
     /// What it is about.
     pub object_id: Option<Uuid>,
+    /// With the actions of the object's nodes, if it is a cluster, or of its cluster, if it is a node.
+    pub with_related: bool,
+    /// Started at this time or later.
+    pub started_from: Option<DateTime<Utc>>,
+    /// Started at this time or earlier.
+    pub started_to: Option<DateTime<Utc>>,
+    /// Ended at this time or later.
+    pub ended_from: Option<DateTime<Utc>>,
+    /// Ended at this time or earlier.
+    pub ended_to: Option<DateTime<Utc>>,
 }
 
 /// The actions of a namespace, newest first.
@@ -212,51 +321,69 @@ pub async fn list(
     filter: &Filter,
     page: Page,
 ) -> Result<Listed<Action>> {
-    let rows = sqlx::query!(
-        r#"SELECT id, name, object_type, object_id, state, method, path, body, user_name, user_agent, ip, started_at,
-                  ended_at,
-                  coalesce((SELECT string_agg(line, E'\n' ORDER BY action_log.id)
-                            FROM action_log WHERE action_id = action.id), '') AS "logs!"
+    // The wire has whole seconds, so what is compared with a time of the wire is cut to one.
+    let ids = sqlx::query!(
+        r#"SELECT id, count(*) OVER () AS "total!"
            FROM action
            WHERE namespace_id = $1
              AND ($2::uuid IS NULL OR id = $2)
              AND ($3::text IS NULL OR starts_with(id::text, $3))
              AND ($4::text IS NULL OR state = $4)
-             AND ($5::uuid IS NULL OR object_id = $5)
+             AND ($5::uuid IS NULL OR object_id = $5
+                  OR ($6 AND object_id IN (SELECT id FROM node WHERE cluster_id = $5
+                                           UNION SELECT cluster_id FROM node WHERE id = $5)))
+             AND ($7::timestamptz IS NULL OR date_trunc('second', started_at) >= $7)
+             AND ($8::timestamptz IS NULL OR date_trunc('second', started_at) <= $8)
+             AND ($9::timestamptz IS NULL OR date_trunc('second', ended_at) >= $9)
+             AND ($10::timestamptz IS NULL OR date_trunc('second', ended_at) <= $10)
            ORDER BY started_at DESC, id DESC
-           LIMIT $6 OFFSET $7"#,
+           LIMIT $11 OFFSET $12"#,
         namespace.0,
         filter.id,
         filter.id_prefix,
         filter.state,
         filter.object_id,
+        filter.with_related,
+        filter.started_from,
+        filter.started_to,
+        filter.ended_from,
+        filter.ended_to,
         i64::from(page.limit),
         i64::from(page.offset),
     )
     .fetch_all(&mut *conn)
     .await?;
-    let total = sqlx::query_scalar!(
-        r#"SELECT count(*) FROM action
-           WHERE namespace_id = $1
-             AND ($2::uuid IS NULL OR id = $2)
-             AND ($3::text IS NULL OR starts_with(id::text, $3))
-             AND ($4::text IS NULL OR state = $4)
-             AND ($5::uuid IS NULL OR object_id = $5)"#,
-        namespace.0,
-        filter.id,
-        filter.id_prefix,
-        filter.state,
-        filter.object_id,
+    let total = match ids.first() {
+        Some(row) => row.total,
+        // A page behind the end has no row to carry the total.
+        None if page.offset > 0 => {
+            return Box::pin(list(conn, namespace, filter, Page::FIRST))
+                .await
+                .map(|l| Listed { items: vec![], ..l });
+        }
+        None => 0,
+    };
+    let ids: Vec<Uuid> = ids.into_iter().map(|row| row.id).collect();
+    Ok(Listed::new(by_ids(conn, &ids).await?, Some(total)))
+}
+
+async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Action>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, name, object_type, object_id, state, method, path, body, user_name, user_agent, ip,
+                  target_num_nodes, started_at, ended_at,
+                  coalesce((SELECT string_agg(line, E'\n' ORDER BY action_log.id)
+                            FROM action_log WHERE action_id = action.id), '') AS "logs!"
+           FROM action WHERE id = ANY ($1) ORDER BY started_at DESC, id DESC"#,
+        ids
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    let actions = rows
-        .into_iter()
+    rows.into_iter()
         .map(|row| {
             Ok(Action {
                 id: row.id.into(),
-                name: row.name,
-                object_type: row.object_type,
+                kind: row.name.parse()?,
+                object_type: row.object_type.parse()?,
                 object_id: row.object_id,
                 state: row.state.parse()?,
                 method: row.method,
@@ -265,11 +392,11 @@ pub async fn list(
                 user_name: row.user_name,
                 user_agent: row.user_agent,
                 ip: row.ip,
+                target_num_nodes: row.target_num_nodes.map(unsigned),
                 started_at: row.started_at,
                 ended_at: row.ended_at,
                 logs: row.logs,
             })
         })
-        .collect::<Result<_>>()?;
-    Ok(Listed::new(actions, total))
+        .collect()
 }

@@ -18,7 +18,9 @@ use crate::{
 
 mod work;
 
-pub use work::{Running, lock_running_action, lock_unchanged, outdate, running, settle, working};
+pub use work::{
+    Running, lock_any, lock_unchanged, lock_under_way, outdate, release, running, settle, working,
+};
 
 /// A cluster as it is read.
 #[derive(Debug, Clone)]
@@ -211,11 +213,7 @@ pub async fn list(
         Some(row) => row.total,
         // A page behind the end has no row to carry the total.
         None if page.offset > 0 => {
-            let first = Page {
-                limit: 1,
-                offset: 0,
-            };
-            return Box::pin(list(conn, namespace, filter, first))
+            return Box::pin(list(conn, namespace, filter, Page::FIRST))
                 .await
                 .map(|l| Listed { items: vec![], ..l });
         }
@@ -247,13 +245,8 @@ pub async fn lock(
     namespace: NamespaceId,
     id: ClusterId,
 ) -> Result<Option<Cluster>> {
-    sqlx::query!(
-        "SELECT 1 AS locked FROM cluster WHERE id = $1 FOR UPDATE",
-        id.0
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    get(conn, namespace, id).await
+    let found = lock_any(conn, id).await?;
+    Ok(found.filter(|cluster| cluster.namespace_id == namespace))
 }
 
 async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Cluster>> {

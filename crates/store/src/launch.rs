@@ -122,6 +122,37 @@ pub async fn in_flight(conn: &mut PgConnection, site: SiteId) -> Result<Vec<(Str
         .collect())
 }
 
+/// Notes that a launch which was never sent, or of which nothing came, never will be: its operation was canceled. Its
+/// nodes are free again.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn withdraw(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
+    release_nodes(conn, id).await?;
+    sqlx::query!(
+        "UPDATE launch SET state = 'withdrawn', ended_at = now() WHERE id = $1 AND state IN ('decided', 'sent')",
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Leaves a launch alone until `pause` has passed.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn look_later(conn: &mut PgConnection, id: LaunchId, pause: TimeDelta) -> Result<()> {
+    sqlx::query!(
+        "UPDATE launch SET retry_at = now() + make_interval(secs => $2) WHERE id = $1",
+        id.0,
+        pause.as_seconds_f64()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Notes, before the call, that it is about to be sent; not to be sent again before `retry_after` has passed.
 ///
 /// # Errors

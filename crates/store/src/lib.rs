@@ -20,9 +20,11 @@ pub mod installation;
 pub mod launch;
 pub mod network;
 pub mod node;
+pub mod operation;
 pub mod outage;
 pub mod page;
 pub mod site;
+pub mod tag;
 
 pub use sqlx::{PgConnection, PgPool};
 
@@ -38,6 +40,9 @@ pub enum Error {
     /// A live cluster of the namespace has the name already.
     #[error("a node cluster named \"{0}\" exists already")]
     NameTaken(String),
+    /// The object's state does not allow what was asked of it.
+    #[error(transparent)]
+    Forbidden(#[from] domain::state::Forbidden),
     /// A row holds what this version can't read.
     #[error("the database holds an unreadable value: {0}")]
     Unreadable(String),
@@ -57,8 +62,8 @@ pub enum Error {
     Database(#[from] sqlx::Error),
 }
 
-impl From<domain::state::UnknownState> for Error {
-    fn from(unknown: domain::state::UnknownState) -> Self {
+impl From<domain::state::UnknownText> for Error {
+    fn from(unknown: domain::state::UnknownText) -> Self {
         Self::Unreadable(unknown.to_string())
     }
 }

@@ -21,7 +21,10 @@ mod work;
 pub use watch::{
     Addresses, Watched, any_watched, bury_observed, known_instances, mark_seen, observe, watched,
 };
-pub use work::{bury, for_plan, mark_tagged, mark_terminate_requested, retire};
+pub use work::{
+    begin_upgrades, bury, end_upgrade, end_upgrades, for_plan, mark_tagged,
+    mark_terminate_requested, retire, set_state,
+};
 
 /// An address of a node inside its VPC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +70,8 @@ pub struct Node {
     pub public_ip: Option<String>,
     /// Its addresses in the VPC.
     pub private_ips: Vec<PrivateIp>,
+    /// The version of its Docker engine, once known.
+    pub docker_version: Option<String>,
     /// Its user's tags.
     pub tags: Vec<String>,
     /// The tags that its cluster got at launch.
@@ -96,6 +101,7 @@ struct Row {
     external_fqdn: String,
     public_ip: Option<String>,
     private_ips: Json<Vec<PrivateIp>>,
+    docker_version: Option<String>,
     tags: Vec<String>,
     automatic_tags: Vec<String>,
     last_seen_at: Option<DateTime<Utc>>,
@@ -124,6 +130,7 @@ impl TryFrom<Row> for Node {
             external_fqdn: row.external_fqdn,
             public_ip: row.public_ip,
             private_ips: row.private_ips.0,
+            docker_version: row.docker_version,
             tags: row.tags,
             automatic_tags: row.automatic_tags,
             last_seen_at: row.last_seen_at,
@@ -181,6 +188,8 @@ pub struct Filter {
     pub node_type: Option<String>,
     /// Its region.
     pub region: Option<String>,
+    /// The version of its Docker engine.
+    pub docker_version: Option<String>,
 }
 
 /// The nodes of a namespace, oldest first: the live ones, and those terminated within the last hour.
@@ -203,10 +212,11 @@ pub async fn list(
              AND ($5::uuid IS NULL OR node.cluster_id = $5)
              AND ($6::text IS NULL OR cluster.node_type = $6)
              AND ($7::text IS NULL OR cluster.region = $7)
+             AND ($8::text IS NULL OR node.docker_version = $8)
              AND ($2 IS NOT NULL OR node.destroyed_at IS NULL
-                  OR node.destroyed_at > now() - make_interval(hours => $8))
+                  OR node.destroyed_at > now() - make_interval(hours => $9))
            ORDER BY node.created_at, node.id
-           LIMIT $9 OFFSET $10"#,
+           LIMIT $10 OFFSET $11"#,
         namespace.0,
         filter.id,
         filter.id_prefix,
@@ -214,6 +224,7 @@ pub async fn list(
         filter.cluster_id,
         filter.node_type,
         filter.region,
+        filter.docker_version,
         TERMINATED_LISTED_HOURS,
         i64::from(page.limit),
         i64::from(page.offset),
@@ -224,11 +235,7 @@ pub async fn list(
         Some(row) => row.total,
         // A page behind the end has no row to carry the total.
         None if page.offset > 0 => {
-            let first = Page {
-                limit: 1,
-                offset: 0,
-            };
-            return Box::pin(list(conn, namespace, filter, first))
+            return Box::pin(list(conn, namespace, filter, Page::FIRST))
                 .await
                 .map(|l| Listed { items: vec![], ..l });
         }
@@ -280,7 +287,7 @@ pub async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Node>> 
                   cluster.region AS "region?", cluster.node_type AS "node_type?", node_type.vcpus AS "vcpus?",
                   node_type.memory_mb AS "memory_mb?", cluster.disk_gb AS "disk_gb?", node.zone, node.subnet_id,
                   node.instance_id, node.external_fqdn, node.public_ip,
-                  node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.tags,
+                  node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.docker_version, node.tags,
                   coalesce(cluster.automatic_tags, '{}') AS "automatic_tags!",
                   node.last_seen_at, node.deployed_at, node.destroyed_at
            FROM node

@@ -9,6 +9,14 @@ pub struct Page {
     pub offset: u32,
 }
 
+impl Page {
+    /// Enough to learn how many there are.
+    pub(crate) const FIRST: Self = Self {
+        limit: 1,
+        offset: 0,
+    };
+}
+
 /// A part of a list and the length of the whole.
 #[derive(Debug, Clone)]
 pub struct Listed<T> {

@@ -112,7 +112,8 @@ impl Sweeper {
                     let state = node::observe(node.state, instance.state);
                     let addresses = addresses(node, instance, state);
                     if state != node.state || addresses != node.addresses {
-                        changed |= self.apply(node, state, &addresses, Some(instance)).await?;
+                        changed |=
+                            apply(&self.site, node, state, &addresses, Some(instance)).await?;
                     } else if state == NodeState::Deployed {
                         seen.push(node.id);
                     }
@@ -122,9 +123,8 @@ impl Sweeper {
                 None => {
                     let since = *memory.missing.entry(node.id).or_insert_with(Instant::now);
                     if node.known_for > self.grace() && since.elapsed() > self.site.config.grace {
-                        changed |= self
-                            .apply(node, NodeState::Terminated, &node.addresses, None)
-                            .await?;
+                        let gone = NodeState::Terminated;
+                        changed |= apply(&self.site, node, gone, &node.addresses, None).await?;
                     }
                 }
             }
@@ -143,58 +143,6 @@ impl Sweeper {
 
     fn grace(&self) -> TimeDelta {
         TimeDelta::from_std(self.site.config.grace).unwrap_or(TimeDelta::MAX)
-    }
-
-    async fn apply(
-        &self,
-        node: &Watched,
-        state: NodeState,
-        addresses: &Addresses,
-        instance: Option<&Instance>,
-    ) -> Result<bool, Error> {
-        let mut tx = self.site.fence().await?;
-        // The cluster before its node, as everybody locks them.
-        let action = store::cluster::lock_running_action(&mut tx, node.cluster_id).await?;
-        if state == NodeState::Terminated {
-            if !store::node::bury_observed(&mut tx, node).await? {
-                return Ok(false);
-            }
-            let was_unasked = node.state != NodeState::Terminating;
-            let why = instance
-                .and_then(|i| i.state_reason.as_deref())
-                .unwrap_or("EC2 does not show it any more");
-            info!(node = %node.id, instance = node.instance_id, why, unasked = was_unasked, "node terminated");
-            match action {
-                Some(action) if was_unasked => {
-                    let line = format!(
-                        "Instance {} is gone without having been asked to: {why}",
-                        node.instance_id
-                    );
-                    store::action::log(&mut tx, action, &line).await?;
-                    store::cluster::outdate(&mut tx, node.cluster_id).await?;
-                }
-                // At rest, a node that was terminated elsewhere is not replaced.
-                None if was_unasked => {
-                    store::cluster::want_one_less(&mut tx, node.cluster_id).await?
-                }
-                _ => {}
-            }
-        } else if !store::node::observe(&mut tx, node, state, addresses).await? {
-            return Ok(false);
-        } else if state != node.state {
-            info!(node = %node.id, instance = node.instance_id, from = %node.state, to = %state, "node changed");
-            if let Some(action) = action {
-                let line = match &addresses.public_ip {
-                    Some(ip) => {
-                        format!("Node {} ({}) is {state} at {ip}", node.id, node.instance_id)
-                    }
-                    None => format!("Node {} ({}) is {state}", node.id, node.instance_id),
-                };
-                store::action::log(&mut tx, action, &line).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(true)
     }
 
     async fn mark_seen(&self, nodes: &[NodeId]) -> Result<(), Error> {
@@ -262,12 +210,65 @@ impl Sweeper {
     }
 }
 
+/// Writes down what was seen of a node, unless it has changed since it was read. Answers whether it was written.
+pub(crate) async fn apply(
+    site: &Site,
+    node: &Watched,
+    state: NodeState,
+    addresses: &Addresses,
+    instance: Option<&Instance>,
+) -> Result<bool, Error> {
+    let mut tx = site.fence().await?;
+    // The cluster before its node, as everybody locks them.
+    let (cluster_state, action) = store::cluster::lock_under_way(&mut tx, node.cluster_id).await?;
+    if state == NodeState::Terminated {
+        let why = instance
+            .and_then(|i| i.state_reason.as_deref())
+            .unwrap_or("EC2 does not show it any more");
+        let line = format!("Instance {} is terminated: {why}", node.instance_id);
+        store::action::log_on_nodes(&mut tx, &[(node.id, line)]).await?;
+        if !store::node::bury_observed(&mut tx, node).await? {
+            return Ok(false);
+        }
+        let was_unasked = node.state != NodeState::Terminating;
+        info!(node = %node.id, instance = node.instance_id, why, unasked = was_unasked, "node terminated");
+        if was_unasked {
+            if let Some(action) = action {
+                let line = format!(
+                    "Instance {} is gone without having been asked to: {why}",
+                    node.instance_id
+                );
+                store::action::log(&mut tx, action, &line).await?;
+            }
+            if cluster_state.is_moving() {
+                store::cluster::outdate(&mut tx, node.cluster_id).await?;
+            } else {
+                // At rest, a node that was terminated elsewhere is not replaced.
+                store::cluster::want_one_less(&mut tx, node.cluster_id).await?;
+            }
+        }
+    } else if !store::node::observe(&mut tx, node, state, addresses).await? {
+        return Ok(false);
+    } else if state != node.state {
+        info!(node = %node.id, instance = node.instance_id, from = %node.state, to = %state, "node changed");
+        if let Some(action) = action {
+            let line = match &addresses.public_ip {
+                Some(ip) => format!("Node {} ({}) is {state} at {ip}", node.id, node.instance_id),
+                None => format!("Node {} ({}) is {state}", node.id, node.instance_id),
+            };
+            store::action::log(&mut tx, action, &line).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
 fn is_changing(node: &Watched) -> bool {
     matches!(node.state, NodeState::Deploying | NodeState::Terminating)
 }
 
 /// Where the node can be reached, by what EC2 shows; a stopped instance has lost its public address.
-fn addresses(node: &Watched, instance: &Instance, state: NodeState) -> Addresses {
+pub(crate) fn addresses(node: &Watched, instance: &Instance, state: NodeState) -> Addresses {
     if matches!(state, NodeState::Terminating | NodeState::Terminated) {
         return node.addresses.clone();
     }

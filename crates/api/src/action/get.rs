@@ -1,7 +1,7 @@
 //! `GET /api/audit/v1/action/{uuid}/`
 
 use axum::{Json, extract::State};
-use store::{action, page::Page};
+use store::action;
 
 use crate::{
     App,
@@ -28,19 +28,9 @@ pub(crate) async fn get(
     caller: Caller,
     Id(id): Id,
 ) -> Result<Json<Action>, ApiError> {
-    let only = action::Filter {
-        id: Some(id),
-        ..action::Filter::default()
-    };
-    let first = Page {
-        limit: 1,
-        offset: 0,
-    };
     let mut connection = app.pool.acquire().await?;
-    let mut listed = action::list(&mut connection, caller.namespace(), &only, first).await?;
-    listed
-        .items
-        .pop()
+    action::get(&mut connection, caller.namespace(), id)
+        .await?
         .map(|found| Json(Action::new(&caller.uris, found)))
         .ok_or_else(|| ApiError::no_such("action", id))
 }

@@ -1,6 +1,7 @@
 //! `GET /api/audit/v1/action/`
 
 use axum::{Json, extract::State, http::Uri};
+use domain::cluster::Invalid;
 use store::action;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
@@ -21,6 +22,14 @@ const FILTERS: &[Filter] = &[
         "object",
         "The URI of the node cluster or node that it is about.",
     ),
+    Filter::flag(
+        "include_related",
+        "With `object`: also the actions of the node cluster's nodes, or of the node's cluster.",
+    ),
+    Filter::time("start_date__gte", "Started then or later."),
+    Filter::time("start_date__lte", "Started then or earlier."),
+    Filter::time("end_date__gte", "Ended then or later."),
+    Filter::time("end_date__lte", "Ended then or earlier."),
 ];
 
 /// The filters of the list.
@@ -57,7 +66,16 @@ pub(crate) async fn list(
         id_prefix: query.prefix("uuid__startswith"),
         state: query.owned("state"),
         object_id: query.uri("object", uri::parse_object)?,
+        with_related: query.flag("include_related")?,
+        started_from: query.time("start_date__gte")?,
+        started_to: query.time("start_date__lte")?,
+        ended_from: query.time("end_date__gte")?,
+        ended_to: query.time("end_date__lte")?,
     };
+    if filter.with_related && filter.object_id.is_none() {
+        let reason = "there is nothing to relate to: it needs the filter object";
+        return Err(Invalid::new("include_related", reason).into());
+    }
     let mut connection = app.pool.acquire().await?;
     let listed = action::list(&mut connection, caller.namespace(), &filter, query.page).await?;
     Ok(query.answer(&caller.asked, listed, |found| {

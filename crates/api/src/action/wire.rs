@@ -15,13 +15,13 @@ use crate::{
 pub(crate) struct Action {
     /// What was done.
     #[schema(example = "Node Cluster Deploy")]
-    action: String,
+    action: &'static str,
     /// The body of the request as it came.
     #[schema(example = "")]
     body: String,
-    /// Whether it can be canceled.
+    /// Whether it can be canceled: what waits, and what may still launch.
     can_be_canceled: bool,
-    /// Whether it can be tried again.
+    /// Whether it can be tried again: what has ended, unless it was done with its request.
     can_be_retried: bool,
     /// When it ended; null while it is under way.
     #[schema(required = true, example = "Tue, 16 Sep 2014 17:01:15 +0000")]
@@ -72,17 +72,17 @@ fn states() -> Object {
 impl Action {
     pub(super) fn new(uris: &Uris, action: store::action::Action) -> Self {
         Self {
-            action: action.name,
+            action: action.kind.as_str(),
             body: action.body,
-            can_be_canceled: false,
-            can_be_retried: false,
+            can_be_canceled: action.kind.after_cancel(action.state).is_ok(),
+            can_be_retried: action.kind.after_retry(action.state).is_ok(),
             end_date: action.ended_at.map(time::wire),
             ip: action.ip,
             is_user_action: true,
             location: String::new(),
             logs: action.logs,
             method: action.method,
-            object: uris.object(&action.object_type, action.object_id),
+            object: uris.object(action.object_type, action.object_id),
             path: action.path,
             resource_uri: uri::action(action.id),
             start_date: time::wire(action.started_at),

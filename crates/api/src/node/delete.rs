@@ -1,11 +1,7 @@
 //! `DELETE /api/infra/v1/node/{uuid}/`: this one node is to go, and is not to be replaced.
 
-use axum::{extract::State, http::StatusCode};
-use domain::{ids::NodeId, state::ActionState};
-use store::{
-    action::{self, ObjectType},
-    cluster, node, site,
-};
+use axum::extract::State;
+use domain::state::NodeOperation;
 
 use crate::{
     App,
@@ -18,7 +14,7 @@ use crate::{
 /// Terminate a node
 ///
 /// Allowed in the states `Deployed` and `Unreachable`; this can't be undone. Its node cluster wants one node less from
-/// then on. A body is ignored.
+/// then on. Behind a health check that is under way it waits: its action is `Pending`. A body is ignored.
 #[utoipa::path(
     delete,
     path = "/api/infra/v1/node/{uuid}/",
@@ -27,7 +23,7 @@ use crate::{
     params(("uuid" = Uuid, Path, description = "The node's id.")),
     responses(
         (
-            status = 202, description = "The node, in state `Terminating`.", body = Node,
+            status = 202, description = "The node, in state `Terminating`, or as it was where the action has to wait.", body = Node,
             headers(("X-DockerCloud-Action-URI" = String, description = "The URI of the action to watch."))
         ),
         (status = 400, description = "The node's state forbids it.", body = ErrorBody),
@@ -39,39 +35,5 @@ pub(crate) async fn delete(
     caller: Caller,
     Id(id): Id,
 ) -> Result<Acted<Node>, ApiError> {
-    let id = NodeId(id);
-    let mut tx = app.pool.begin().await?;
-    // Everybody who locks both locks the cluster first. Which one that is never changes.
-    let found = super::read(&mut tx, &caller, id).await?;
-    let of_cluster = match found.cluster_id {
-        Some(cluster_id) => cluster::lock(&mut tx, caller.namespace(), cluster_id).await?,
-        None => None,
-    };
-    let before = super::lock(&mut tx, &caller, id).await?;
-    before.state.after_terminate()?;
-    let action = action::insert(
-        &mut tx,
-        &caller.record(""),
-        "Node Terminate",
-        ObjectType::Node,
-        id.0,
-        ActionState::InProgress,
-    )
-    .await?;
-    node::retire(&mut tx, &[id], Some(action)).await?;
-    if let Some(of_cluster) = of_cluster {
-        cluster::want_one_less(&mut tx, of_cluster.id).await?;
-        if let Some(site) = of_cluster.site_id {
-            site::wake(&mut tx, site).await?;
-        }
-    }
-    let after = super::read(&mut tx, &caller, id).await?;
-    tx.commit().await?;
-
-    tracing::info!(node = %id, %action, "node {id} is to be terminated");
-    Ok(Acted {
-        status: StatusCode::ACCEPTED,
-        action,
-        object: Node::new(&caller.uris, after),
-    })
+    super::ask(&app, &caller, id.into(), NodeOperation::Terminate).await
 }

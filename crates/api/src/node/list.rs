@@ -20,6 +20,10 @@ const FILTERS: &[Filter] = &[
     Filter::text("node_cluster", "The URI of its node cluster."),
     Filter::text("node_type", "The URI of its type."),
     Filter::text("region", "The URI of its region."),
+    Filter::text(
+        "docker_version",
+        "The version of its Docker engine, for example `1.11.2-cs7`.",
+    ),
 ];
 
 /// The filters of the list.
@@ -58,6 +62,7 @@ pub(crate) async fn list(
         cluster_id: query.uri("node_cluster", uri::parse_cluster)?,
         node_type: query.uri("node_type", uri::parse_node_type)?,
         region: query.uri("region", uri::parse_region)?,
+        docker_version: query.owned("docker_version"),
     };
     let mut connection = app.pool.acquire().await?;
     let listed = node::list(&mut connection, caller.namespace(), &filter, query.page).await?;

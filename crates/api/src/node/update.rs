@@ -1,7 +1,7 @@
 //! `PATCH /api/infra/v1/node/{uuid}/`: other tags, another nickname.
 
 use axum::{extract::State, http::StatusCode};
-use domain::{cluster::validate_nickname, ids::NodeId, state::ActionState};
+use domain::{action::ActionKind, cluster::validate_nickname, ids::NodeId, state::ActionState};
 use store::{
     action::{self, ObjectType},
     node,
@@ -68,10 +68,13 @@ pub(crate) async fn update(
     let action = action::insert(
         &mut tx,
         &caller.record(&body.text),
-        "Node Update",
-        ObjectType::Node,
-        id.0,
-        ActionState::Success,
+        action::New {
+            kind: ActionKind::UpdateNode,
+            object_type: ObjectType::Node,
+            object_id: id.0,
+            target_num_nodes: None,
+            state: ActionState::Success,
+        },
     )
     .await?;
     if let Some(tags) = &tags {

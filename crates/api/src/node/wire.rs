@@ -111,11 +111,11 @@ impl Node {
         Self {
             availability_zone: zone.map(|(region, zone)| uri::zone(region, zone)),
             cpu: node.vcpus,
-            // The engine's facts come with the agent.
+            docker_version: node.docker_version,
+            // The engine's other facts come with the agent.
             current_num_containers: 0,
             docker_execdriver: None,
             docker_graphdriver: None,
-            docker_version: None,
             tunnel: None,
             deployed_datetime: node.deployed_at.map(time::wire),
             destroyed_datetime: node.destroyed_at.map(time::wire),

@@ -2,6 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use domain::{
+    action::ActionKind,
     cluster::{
         DEFAULT_DISK_GB, Invalid, NewCluster, validate_disk, validate_name, validate_nickname,
         validate_target,
@@ -95,12 +96,20 @@ pub(crate) async fn create(
     let action = action::insert(
         &mut tx,
         &caller.record(&body.text),
-        "Node Cluster Create",
-        ObjectType::NodeCluster,
-        id.0,
-        ActionState::Success,
+        action::New {
+            kind: ActionKind::CreateCluster,
+            object_type: ObjectType::NodeCluster,
+            object_id: id.0,
+            target_num_nodes: None,
+            state: ActionState::Success,
+        },
     )
     .await?;
+    let line = format!(
+        "Created node cluster {} of {} {} in {}; nothing is deployed yet",
+        new.name, new.target_num_nodes, new.node_type, new.region
+    );
+    action::log(&mut tx, action, &line).await?;
     let created = super::reread(&mut tx, &caller, id).await?;
     tx.commit().await?;
 

@@ -1,14 +1,7 @@
 //! `DELETE /api/infra/v1/nodecluster/{uuid}/`: the cluster and all its nodes are to go.
 
-use axum::{extract::State, http::StatusCode};
-use domain::{
-    ids::ClusterId,
-    state::{ActionState, ClusterOperation, ClusterState},
-};
-use store::{
-    action::{self, ObjectType},
-    cluster, site,
-};
+use axum::extract::State;
+use domain::state::ClusterOperation;
 
 use crate::{
     App,
@@ -20,7 +13,9 @@ use crate::{
 
 /// Terminate a node cluster
 ///
-/// Terminates all its nodes; this can't be undone. One in state `Init` is `Terminated` at once. A body is ignored.
+/// Terminates all its nodes; this can't be undone. Allowed in the states `Deployed`, `Partly deployed` and
+/// `Empty cluster`, and in `Init`, where it is `Terminated` at once; while its nodes are being deployed, cancel that
+/// action first. Behind an upgrade that is under way it waits: its action is `Pending`. A body is ignored.
 #[utoipa::path(
     delete,
     path = "/api/infra/v1/nodecluster/{uuid}/",
@@ -29,7 +24,7 @@ use crate::{
     params(("uuid" = Uuid, Path, description = "The node cluster's id.")),
     responses(
         (
-            status = 202, description = "The node cluster, in state `Terminating` or `Terminated`.", body = NodeCluster,
+            status = 202, description = "The node cluster, in state `Terminating` or `Terminated`, or as it was where the action has to wait.", body = NodeCluster,
             headers(("X-DockerCloud-Action-URI" = String, description = "The URI of the action to watch."))
         ),
         (status = 400, description = "The node cluster's state forbids it.", body = ErrorBody),
@@ -41,38 +36,5 @@ pub(crate) async fn delete(
     caller: Caller,
     Id(id): Id,
 ) -> Result<Acted<NodeCluster>, ApiError> {
-    let id = ClusterId(id);
-    let mut tx = app.pool.begin().await?;
-    let before = super::lock(&mut tx, &caller, id).await?;
-    let state = before.state.after(ClusterOperation::Terminate)?;
-    let is_done = state == ClusterState::Terminated;
-    let action = action::insert(
-        &mut tx,
-        &caller.record(""),
-        "Node Cluster Terminate",
-        ObjectType::NodeCluster,
-        id.0,
-        match is_done {
-            true => ActionState::Success,
-            false => ActionState::InProgress,
-        },
-    )
-    .await?;
-    if is_done {
-        cluster::set_target(&mut tx, id, 0).await?;
-        cluster::settle(&mut tx, id, state).await?;
-    } else {
-        let site = super::site_of(&mut tx, &before).await?;
-        cluster::begin(&mut tx, id, state, 0, action, site).await?;
-        site::wake(&mut tx, site).await?;
-    }
-    let after = super::reread(&mut tx, &caller, id).await?;
-    tx.commit().await?;
-
-    tracing::info!(cluster = %id, %action, "node cluster {id} is to be terminated");
-    Ok(Acted {
-        status: StatusCode::ACCEPTED,
-        action,
-        object: NodeCluster::new(&caller.uris, after),
-    })
+    super::ask(&app, &caller, id.into(), ClusterOperation::Terminate).await
 }

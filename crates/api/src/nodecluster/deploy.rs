@@ -1,14 +1,7 @@
 //! `POST /api/infra/v1/nodecluster/{uuid}/deploy/`: the nodes are wanted from now on.
 
-use axum::{extract::State, http::StatusCode};
-use domain::{
-    ids::ClusterId,
-    state::{ActionState, ClusterOperation},
-};
-use store::{
-    action::{self, ObjectType},
-    cluster, node, site,
-};
+use axum::extract::State;
+use domain::state::ClusterOperation;
 
 use crate::{
     App,
@@ -42,30 +35,5 @@ pub(crate) async fn deploy(
     caller: Caller,
     Id(id): Id,
 ) -> Result<Acted<NodeCluster>, ApiError> {
-    let id = ClusterId(id);
-    let mut tx = app.pool.begin().await?;
-    let before = super::lock(&mut tx, &caller, id).await?;
-    let state = before.state.after(ClusterOperation::Deploy)?;
-    let action = action::insert(
-        &mut tx,
-        &caller.record(""),
-        "Node Cluster Deploy",
-        ObjectType::NodeCluster,
-        id.0,
-        ActionState::InProgress,
-    )
-    .await?;
-    let site = super::site_of(&mut tx, &before).await?;
-    node::insert_many(&mut tx, id, before.target_num_nodes).await?;
-    cluster::begin(&mut tx, id, state, before.target_num_nodes, action, site).await?;
-    site::wake(&mut tx, site).await?;
-    let after = super::reread(&mut tx, &caller, id).await?;
-    tx.commit().await?;
-
-    tracing::info!(cluster = %id, %action, "node cluster {id} is to be deployed");
-    Ok(Acted {
-        status: StatusCode::ACCEPTED,
-        action,
-        object: NodeCluster::new(&caller.uris, after),
-    })
+    super::ask(&app, &caller, id.into(), ClusterOperation::Deploy).await
 }

@@ -6,22 +6,46 @@
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod deploy;
+pub(crate) mod docker_upgrade;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod update;
 pub(crate) mod wire;
 
-use domain::ids::{ClusterId, SiteId};
+use axum::http::StatusCode;
+use domain::{ids::ClusterId, state::ClusterOperation};
 use store::{
     PgConnection,
     cluster::{self, Cluster},
-    site,
+    operation,
 };
 
-use crate::{auth::Caller, error::ApiError};
+use crate::{App, answer::Acted, auth::Caller, error::ApiError, nodecluster::wire::NodeCluster};
+
+/// Asks an operation of the caller's cluster that needs nothing but its name.
+async fn ask(
+    app: &App,
+    caller: &Caller,
+    id: ClusterId,
+    asked: ClusterOperation,
+) -> Result<Acted<NodeCluster>, ApiError> {
+    let mut tx = app.pool.begin().await?;
+    let before = lock(&mut tx, caller, id).await?;
+    let request = caller.record("");
+    let action = operation::ask_of_cluster(&mut tx, &request, &before, asked, None).await?;
+    let after = reread(&mut tx, caller, id).await?;
+    tx.commit().await?;
+
+    tracing::info!(cluster = %id, %action, ?asked, "an operation was asked of node cluster {id}");
+    Ok(Acted {
+        status: StatusCode::ACCEPTED,
+        action,
+        object: NodeCluster::new(&caller.uris, after),
+    })
+}
 
 /// The caller's cluster of this id, locked against every other change until the transaction's end.
-async fn lock(
+pub(crate) async fn lock(
     conn: &mut PgConnection,
     caller: &Caller,
     id: ClusterId,
@@ -40,12 +64,4 @@ async fn reread(
     cluster::get(conn, caller.namespace(), id)
         .await?
         .ok_or_else(|| ApiError::no_such("node cluster", id))
-}
-
-/// The site of the cluster: decided at its first deploy, kept from then on.
-async fn site_of(conn: &mut PgConnection, cluster: &Cluster) -> Result<SiteId, ApiError> {
-    match cluster.site_id {
-        Some(site) => Ok(site),
-        None => Ok(site::ensure(conn, cluster.namespace_id, &cluster.region).await?),
-    }
 }

@@ -2,15 +2,14 @@
 
 use axum::{extract::State, http::StatusCode};
 use domain::{
+    action::ActionKind,
     cluster::{Invalid, validate_nickname, validate_target},
     ids::ClusterId,
-    state::{ActionState, ClusterOperation, ClusterState},
+    state::{ActionState, ClusterOperation},
 };
 use store::{
-    PgConnection,
     action::{self, ObjectType},
-    cluster::{self, Cluster},
-    node, site,
+    cluster, operation,
 };
 use utoipa::ToSchema;
 
@@ -66,7 +65,8 @@ impl Change {
 /// Change a node cluster
 ///
 /// A new `target_num_nodes` is applied at once: the cluster is `Scaling` until it has that many nodes. That is allowed
-/// in the states `Deployed`, `Partly deployed` and `Empty cluster`, and in `Init`, where it takes effect at deploy.
+/// in the states `Deployed`, `Partly deployed` and `Empty cluster`, and in `Init`, where it takes effect at deploy;
+/// behind an upgrade that is under way it waits: its action is `Pending`.
 /// Members that are unknown or can't be changed are ignored. Either all of the change is made or none.
 #[utoipa::path(
     patch,
@@ -98,26 +98,6 @@ pub(crate) async fn update(
     let mut tx = app.pool.begin().await?;
     let before = super::lock(&mut tx, &caller, id).await?;
     let change = Change::read(body.members, &before.automatic_tags)?;
-    let state = match change.target {
-        Some(_) => before.state.after(ClusterOperation::Scale)?,
-        None => before.state,
-    };
-    let scales = change.target.is_some() && state == ClusterState::Scaling;
-    let action = action::insert(
-        &mut tx,
-        &caller.record(&body.text),
-        match change.target {
-            Some(_) => "Node Cluster Scale",
-            None => "Node Cluster Update",
-        },
-        ObjectType::NodeCluster,
-        id.0,
-        match scales {
-            true => ActionState::InProgress,
-            false => ActionState::Success,
-        },
-    )
-    .await?;
     // The tags first: new nodes inherit them.
     if let Some(tags) = &change.tags {
         cluster::set_tags(&mut tx, id, tags).await?;
@@ -129,16 +109,23 @@ pub(crate) async fn update(
         };
         cluster::set_nickname(&mut tx, id, nickname).await?;
     }
-    if let Some(target) = change.target {
-        if scales {
-            add_missing(&mut tx, &before, target).await?;
-            let site = super::site_of(&mut tx, &before).await?;
-            cluster::begin(&mut tx, id, state, target, action, site).await?;
-            site::wake(&mut tx, site).await?;
-        } else {
-            cluster::set_target(&mut tx, id, target).await?;
+    let request = caller.record(&body.text);
+    let action = match change.target {
+        Some(target) => {
+            let scale = ClusterOperation::Scale;
+            operation::ask_of_cluster(&mut tx, &request, &before, scale, Some(target)).await?
         }
-    }
+        None => {
+            let update = action::New {
+                kind: ActionKind::UpdateCluster,
+                object_type: ObjectType::NodeCluster,
+                object_id: id.0,
+                target_num_nodes: None,
+                state: ActionState::Success,
+            };
+            action::insert(&mut tx, &request, update).await?
+        }
+    };
     let after = super::reread(&mut tx, &caller, id).await?;
     tx.commit().await?;
 
@@ -148,20 +135,6 @@ pub(crate) async fn update(
         action,
         object: NodeCluster::new(&caller.uris, after),
     })
-}
-
-/// Adds the nodes that are missing to the target. Where there are too many, the worker picks those that go.
-async fn add_missing(
-    conn: &mut PgConnection,
-    cluster: &Cluster,
-    target: u32,
-) -> Result<(), ApiError> {
-    let live = node::count_live(conn, cluster.id).await?;
-    let missing = target.saturating_sub(live);
-    if missing > 0 {
-        node::insert_many(conn, cluster.id, missing).await?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ fn view(state: ClusterState, target: u32, nodes: Vec<Node>) -> View {
         state,
         target,
         failure: None,
+        is_canceling: false,
         deadline: Some(at(1900)),
         nodes,
         launches: vec![],
@@ -69,6 +70,14 @@ fn network(zones: &[&str]) -> Network {
     }
 }
 
+fn settled(state: ClusterState, target: u32) -> Step {
+    Step::Settle {
+        state,
+        target,
+        end: End::Success,
+    }
+}
+
 #[test]
 fn a_deploy_prepares_the_network_then_places_then_launches_then_waits_then_settles() {
     let mut view = view(ClusterState::Deploying, 2, vec![unplaced(1), unplaced(2)]);
@@ -93,6 +102,7 @@ fn a_deploy_prepares_the_network_then_places_then_launches_then_waits_then_settl
     }
     view.launches = vec![Launch {
         id: launch,
+        is_sent: false,
         retry_at: at(1000),
     }];
     assert_eq!(next_step(&view), Step::Launch(vec![launch]));
@@ -106,13 +116,7 @@ fn a_deploy_prepares_the_network_then_places_then_launches_then_waits_then_settl
     for node in &mut view.nodes {
         node.state = NodeState::Deployed;
     }
-    assert_eq!(
-        next_step(&view),
-        Step::Settle {
-            state: ClusterState::Deployed,
-            failure: None
-        }
-    );
+    assert_eq!(next_step(&view), settled(ClusterState::Deployed, 2));
     view.state = ClusterState::Deployed;
     assert_eq!(next_step(&view), Step::Tag(vec![node_id(1), node_id(2)]));
     for node in &mut view.nodes {
@@ -129,6 +133,7 @@ fn i5_a_node_whose_launch_is_unsettled_is_never_placed_again_nor_retired() {
     let mut view = view(ClusterState::Terminating, 0, vec![node]);
     view.launches = vec![Launch {
         id: launch,
+        is_sent: true,
         retry_at: at(1010),
     }];
     assert_eq!(next_step(&view), Step::Wait(Some(at(1010))));
@@ -197,12 +202,12 @@ fn a_network_that_never_gets_ready_ends_the_operation_after_the_deadline() {
 fn a_deploy_that_reached_only_a_part_settles_as_partly_deployed_with_the_reason() {
     let mut view = view(ClusterState::Deploying, 3, vec![running(1, "a")]);
     view.failure = Some("VcpuLimitExceeded".into());
-    let failure = Some("VcpuLimitExceeded".to_owned());
     assert_eq!(
         next_step(&view),
         Step::Settle {
             state: ClusterState::PartlyDeployed,
-            failure
+            target: 3,
+            end: End::Failed("VcpuLimitExceeded".to_owned())
         }
     );
 }
@@ -237,35 +242,90 @@ fn scaling_down_retires_the_surplus_then_terminates_then_settles() {
     assert!(matches!(next_step(&view), Step::Terminate(_)));
     view.nodes
         .retain(|node| node.state != NodeState::Terminating);
-    assert_eq!(
-        next_step(&view),
-        Step::Settle {
-            state: ClusterState::Deployed,
-            failure: None
-        }
-    );
+    assert_eq!(next_step(&view), settled(ClusterState::Deployed, 1));
 }
 
 #[test]
 fn a_cluster_whose_last_node_goes_becomes_an_empty_cluster() {
     let view = view(ClusterState::Deployed, 0, vec![]);
-    assert_eq!(
-        next_step(&view),
-        Step::Settle {
-            state: ClusterState::EmptyCluster,
-            failure: None
-        }
-    );
+    assert_eq!(next_step(&view), settled(ClusterState::EmptyCluster, 0));
 }
 
 #[test]
 fn terminating_an_empty_cluster_ends_at_once() {
     let view = view(ClusterState::Terminating, 0, vec![]);
+    assert_eq!(next_step(&view), settled(ClusterState::Terminated, 0));
+}
+
+#[test]
+fn a_canceled_deploy_takes_back_what_was_not_sent_finds_what_was_and_keeps_what_runs() {
+    let (unsent, sent) = (LaunchId(Uuid::from_u128(7)), LaunchId(Uuid::from_u128(8)));
+    let waiting = |n, launch| Node {
+        launch_id: Some(launch),
+        ..unplaced(n)
+    };
+    let mut view = view(
+        ClusterState::Deploying,
+        4,
+        vec![
+            running(1, "a"),
+            waiting(2, unsent),
+            waiting(3, sent),
+            unplaced(4),
+        ],
+    );
+    view.is_canceling = true;
+    let launch = |id, is_sent, retry_at| Launch {
+        id,
+        is_sent,
+        retry_at: at(retry_at),
+    };
+    view.launches = vec![launch(unsent, false, 1000), launch(sent, true, 1005)];
+    assert_eq!(next_step(&view), Step::Withdraw(vec![unsent]));
+
+    view.launches.remove(0);
+    view.nodes[1].launch_id = None;
+    assert_eq!(next_step(&view), Step::Bury(vec![node_id(2), node_id(4)]));
+
+    view.nodes.retain(|node| node.launch_id.is_some());
+    assert_eq!(next_step(&view), Step::Wait(Some(at(1005))));
+    view.now = at(1005);
+    assert_eq!(next_step(&view), Step::Find(vec![sent]));
+
+    // It had launched: that node is kept, and waited for.
+    view.launches.clear();
+    view.nodes[1].instance_id = Some("i-3".into());
+    assert_eq!(next_step(&view), Step::Wait(None));
+    view.nodes[1].state = NodeState::Deployed;
     assert_eq!(
         next_step(&view),
         Step::Settle {
-            state: ClusterState::Terminated,
-            failure: None
+            state: ClusterState::PartlyDeployed,
+            target: 4,
+            end: End::Canceled
+        }
+    );
+}
+
+#[test]
+fn a_canceled_scale_down_takes_no_further_node_and_wants_those_that_are_left() {
+    let mut leaving = running(1, "a");
+    leaving.state = NodeState::Terminating;
+    leaving.terminate_requested_at = Some(at(999));
+    let mut view = view(
+        ClusterState::Scaling,
+        1,
+        vec![leaving, running(2, "a"), running(3, "b")],
+    );
+    view.is_canceling = true;
+    assert_eq!(next_step(&view), Step::Wait(None));
+    view.nodes.remove(0);
+    assert_eq!(
+        next_step(&view),
+        Step::Settle {
+            state: ClusterState::Deployed,
+            target: 2,
+            end: End::Canceled
         }
     );
 }

@@ -2,31 +2,53 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
+    action::ActionKind,
     ids::{ActionId, ClusterId, SiteId},
     state::ClusterState,
 };
 use sqlx::PgConnection;
 
 use super::{Cluster, by_ids};
-use crate::Result;
+use crate::{Result, action, signed};
 
-/// Lets the cluster come to rest in `state`.
+/// Lets the cluster come to rest in `state`, with so many nodes wanted.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn settle(conn: &mut PgConnection, id: ClusterId, state: ClusterState) -> Result<()> {
+pub async fn settle(
+    conn: &mut PgConnection,
+    id: ClusterId,
+    state: ClusterState,
+    target_num_nodes: u32,
+) -> Result<()> {
     sqlx::query!(
         r#"UPDATE cluster
-           SET state = $2, action_id = NULL,
+           SET state = $2, target_num_nodes = $3, action_id = NULL,
                deployed_at = CASE WHEN $2 IN ('Deployed', 'Partly deployed') THEN coalesce(deployed_at, now())
                              ELSE deployed_at END,
                destroyed_at = CASE WHEN $2 = 'Terminated' THEN now() END
            WHERE id = $1"#,
         id.0,
-        state.as_str()
+        state.as_str(),
+        signed(target_num_nodes)
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    if state == ClusterState::Terminated {
+        let reason = "the node cluster was terminated";
+        action::finish_all(conn, &[id.0], ActionKind::TerminateCluster, reason).await?;
+    }
+    Ok(())
+}
+
+/// Notes that nothing is under way on the cluster any more, and that its state stays.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn release(conn: &mut PgConnection, id: ClusterId) -> Result<()> {
+    sqlx::query!("UPDATE cluster SET action_id = NULL WHERE id = $1", id.0)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -63,7 +85,11 @@ pub async fn working(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Cluste
                -- The last node has gone.
                OR (state IN ('Deployed', 'Partly deployed') AND NOT EXISTS (
                       SELECT 1 FROM node WHERE cluster_id = cluster.id
-                        AND node.state IN ('Deployed', 'Unreachable', 'Upgrading'))))
+                        AND node.state IN ('Deployed', 'Unreachable', 'Upgrading')))
+               -- Something was asked of it, or of one of its nodes.
+               OR id IN (SELECT object_id FROM action WHERE ended_at IS NULL
+                         UNION SELECT cluster_id FROM node JOIN action ON action.object_id = node.id
+                               WHERE action.ended_at IS NULL))
            ORDER BY created_at, id"#,
         site.0
     )
@@ -72,21 +98,35 @@ pub async fn working(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Cluste
     Ok(ids.into_iter().map(Into::into).collect())
 }
 
-/// Locks the cluster and answers with the action that is under way on it.
+/// Locks the cluster and answers with its state and the action that is under way on it.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn lock_running_action(
+pub async fn lock_under_way(
     conn: &mut PgConnection,
     id: ClusterId,
-) -> Result<Option<ActionId>> {
-    let action = sqlx::query_scalar!(
-        "SELECT action_id FROM cluster WHERE id = $1 FOR UPDATE",
+) -> Result<(ClusterState, Option<ActionId>)> {
+    let row = sqlx::query!(
+        "SELECT state, action_id FROM cluster WHERE id = $1 FOR UPDATE",
         id.0
     )
     .fetch_one(conn)
     .await?;
-    Ok(action.map(Into::into))
+    Ok((row.state.parse()?, row.action_id.map(Into::into)))
+}
+
+/// The cluster, whose ever it is, locked until the transaction's end against every other change.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn lock_any(conn: &mut PgConnection, id: ClusterId) -> Result<Option<Cluster>> {
+    sqlx::query!(
+        "SELECT 1 AS locked FROM cluster WHERE id = $1 FOR UPDATE",
+        id.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    Ok(by_ids(conn, &[id.0]).await?.pop())
 }
 
 /// What a worker needs to know of a cluster, beside the cluster itself.
@@ -99,7 +139,9 @@ pub struct Running {
     /// Whose namespace it is: the value of Docker Cloud's tag "Docker ID username".
     pub user_name: String,
     /// When the operation under way began.
-    pub action_started_at: Option<DateTime<Utc>>,
+    pub action_began_at: Option<DateTime<Utc>>,
+    /// Whether its user has canceled the operation under way.
+    pub is_canceling: bool,
     /// Why the operation under way can't reach its aim.
     pub failure: Option<String>,
 }
@@ -110,8 +152,8 @@ pub struct Running {
 /// Postgres' own.
 pub async fn running(conn: &mut PgConnection, id: ClusterId) -> Result<Option<Running>> {
     let row = sqlx::query!(
-        r#"SELECT now() AS "now!", namespace.name AS namespace, action.started_at AS "started_at?",
-                  action.failure AS "failure?"
+        r#"SELECT now() AS "now!", namespace.name AS namespace, action.began_at AS "began_at?",
+                  action.failure AS "failure?", coalesce(action.state = 'Canceling', false) AS "is_canceling!"
            FROM cluster
            JOIN namespace ON namespace.id = cluster.namespace_id
            LEFT JOIN action ON action.id = cluster.action_id
@@ -125,7 +167,8 @@ pub async fn running(conn: &mut PgConnection, id: ClusterId) -> Result<Option<Ru
         cluster,
         now: row.now,
         user_name: row.namespace,
-        action_started_at: row.started_at,
+        action_began_at: row.began_at,
+        is_canceling: row.is_canceling,
         failure: row.failure,
     }))
 }

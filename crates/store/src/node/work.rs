@@ -1,30 +1,27 @@
 //! What a reconciler reads and writes of nodes.
 
 use domain::{
-    ids::{ActionId, ClusterId, LaunchId, NodeId},
+    action::ActionKind,
+    ids::{ClusterId, LaunchId, NodeId},
     placement::Seat,
     plan,
+    state::NodeState,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::Result;
+use crate::{Result, action};
 
-/// Begins the termination of live nodes; `action` is the one that asked for a single node's.
+/// Begins the termination of live nodes.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn retire(
-    conn: &mut PgConnection,
-    ids: &[NodeId],
-    action: Option<ActionId>,
-) -> Result<()> {
+pub async fn retire(conn: &mut PgConnection, ids: &[NodeId]) -> Result<()> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     sqlx::query!(
-        r#"UPDATE node SET state = 'Terminating', action_id = coalesce($2, action_id)
+        r#"UPDATE node SET state = 'Terminating'
            WHERE id = ANY ($1) AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')"#,
-        &ids,
-        action.map(|action| action.0)
+        &ids
     )
     .execute(conn)
     .await?;
@@ -46,7 +43,7 @@ pub async fn mark_terminate_requested(conn: &mut PgConnection, ids: &[NodeId]) -
     Ok(())
 }
 
-/// Notes that the nodes are gone, and ends the actions that asked for their termination.
+/// Notes that the nodes are gone, and ends what was asked of each by itself: a termination has reached its aim.
 ///
 /// # Errors
 /// Postgres' own.
@@ -59,14 +56,67 @@ pub async fn bury(conn: &mut PgConnection, ids: &[NodeId]) -> Result<()> {
     )
     .execute(&mut *conn)
     .await?;
+    let reason = "the node was terminated";
+    action::finish_all(conn, &ids, ActionKind::TerminateNode, reason).await
+}
+
+/// Writes down the state of one node.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn set_state(conn: &mut PgConnection, id: NodeId, state: NodeState) -> Result<()> {
     sqlx::query!(
-        r#"UPDATE action SET state = 'Success', ended_at = now()
-           WHERE ended_at IS NULL AND id IN (SELECT action_id FROM node WHERE id = ANY ($1))"#,
-        &ids
+        "UPDATE node SET state = $2 WHERE id = $1",
+        id.0,
+        state.as_str()
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Begins the upgrade of every deployed node of the cluster.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn begin_upgrades(conn: &mut PgConnection, cluster: ClusterId) -> Result<()> {
+    sqlx::query!(
+        "UPDATE node SET state = 'Upgrading' WHERE cluster_id = $1 AND state = 'Deployed'",
+        cluster.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends the upgrade of one node, if it is being upgraded.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn end_upgrade(conn: &mut PgConnection, id: NodeId) -> Result<()> {
+    sqlx::query!(
+        "UPDATE node SET state = 'Deployed' WHERE id = $1 AND state = 'Upgrading'",
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends the upgrades of the cluster's nodes, but those that were asked of a node by itself. Answers with how many.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn end_upgrades(conn: &mut PgConnection, cluster: ClusterId) -> Result<u64> {
+    let ended = sqlx::query!(
+        r#"UPDATE node SET state = 'Deployed'
+           WHERE cluster_id = $1 AND state = 'Upgrading' AND NOT EXISTS (
+               SELECT 1 FROM action WHERE object_id = node.id AND action.state IN ('In progress', 'Canceling'))"#,
+        cluster.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(ended.rows_affected())
 }
 
 /// Notes that the instances of these nodes bear the nodes' own tags.

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use store::launch::Launch;
 use tracing::warn;
 
-use super::{Look, place};
+use super::{Look, fence_unchanged, place};
 use crate::{Error, site::Site};
 
 /// How long a zone that had no capacity is left alone.
@@ -22,6 +22,8 @@ const TOKEN_TRUSTED_FOR: TimeDelta = TimeDelta::minutes(5);
 /// An object that a launch names may be too young to be known everywhere; after this time it is missing for good.
 const NOT_THERE_PASSES_WITHIN: TimeDelta = TimeDelta::minutes(1);
 const LONGEST_PAUSE_S: i64 = 60;
+/// How long after a look for a launch's instances the next one follows.
+const FIND_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(2);
 
 /// Sends these launches, all at once, and writes down what came of each.
 pub(crate) async fn send(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(), Error> {
@@ -35,9 +37,51 @@ pub(crate) async fn send(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(
         .collect()
 }
 
+/// Takes back launches that were never sent: their operation was canceled.
+pub(crate) async fn withdraw(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(), Error> {
+    let Some(mut tx) = fence_unchanged(site, look).await? else {
+        return Ok(());
+    };
+    for id in ids {
+        store::launch::withdraw(&mut tx, *id).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Finds out what came of launches whose operation was canceled, without sending them again.
+pub(crate) async fn find(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(), Error> {
+    let grace = TimeDelta::from_std(site.config.grace).unwrap_or(TimeDelta::MAX);
+    for launch in look
+        .launches
+        .iter()
+        .filter(|launch| ids.contains(&launch.id))
+    {
+        let found = launched_by(site, launch.id).await?;
+        if !found.is_empty() {
+            succeed(site, look, launch, &found).await?;
+            continue;
+        }
+        // Should one show up even later than this, the sweep terminates it: no node and no open launch knows it.
+        let is_too_young = launch.sent_ago.is_none_or(|ago| ago < grace);
+        let mut tx = site.fence().await?;
+        store::cluster::lock_under_way(&mut tx, look.cluster.id).await?;
+        if is_too_young {
+            store::launch::look_later(&mut tx, launch.id, FIND_AGAIN_AFTER).await?;
+        } else {
+            store::launch::withdraw(&mut tx, launch.id).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
 async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error> {
     let pause = TimeDelta::seconds((2_i64 << launch.attempts.min(5)).min(LONGEST_PAUSE_S));
-    let mut tx = site.fence().await?;
+    // What was canceled since the look is not sent any more.
+    let Some(mut tx) = fence_unchanged(site, look).await? else {
+        return Ok(());
+    };
     store::launch::mark_sent(&mut tx, launch.id, pause).await?;
     tx.commit().await?;
     if launch.sent_ago.is_some_and(|ago| ago > TOKEN_TRUSTED_FOR) {
@@ -157,7 +201,7 @@ async fn succeed(
         .collect();
     let mut tx = site.fence().await?;
     // The cluster before its nodes, as everybody locks them.
-    store::cluster::lock_running_action(&mut tx, look.cluster.id).await?;
+    store::cluster::lock_under_way(&mut tx, look.cluster.id).await?;
     let surplus = store::launch::succeed(&mut tx, launch.id, &ids).await?;
     if let Some(action) = look.cluster.action_id {
         let line = format!(
@@ -187,7 +231,7 @@ async fn refuse(
 ) -> Result<(), Error> {
     let words = place::explain(error, &launch.request);
     let mut tx = site.fence().await?;
-    store::cluster::lock_running_action(&mut tx, look.cluster.id).await?;
+    store::cluster::lock_under_way(&mut tx, look.cluster.id).await?;
     store::launch::refuse(&mut tx, launch.id, &words).await?;
     if let Some((subnet_id, for_how_long)) = outage {
         let (site_id, node_type) = (site.lease.site_id, look.cluster.node_type.as_str());

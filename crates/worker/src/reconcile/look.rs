@@ -38,12 +38,14 @@ pub(crate) async fn look(
         state: cluster.state,
         target: cluster.target_num_nodes,
         failure: running.failure,
-        deadline: running.action_started_at.map(|started| started + deadline),
+        is_canceling: running.is_canceling,
+        deadline: running.action_began_at.map(|began| began + deadline),
         nodes: store::node::for_plan(&mut conn, id).await?,
         launches: launches
             .iter()
             .map(|launch| plan::Launch {
                 id: launch.id,
+                is_sent: launch.sent_ago.is_some(),
                 retry_at: launch.retry_at,
             })
             .collect(),

@@ -15,6 +15,7 @@ use crate::{Error, site::Site};
 mod launch;
 mod look;
 mod network;
+mod operations;
 mod place;
 mod security_group;
 mod settle;
@@ -78,6 +79,7 @@ impl From<aws::Error> for Stop {
 /// # Errors
 /// What made an attempt fail that is worth another one later.
 pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> {
+    operations::carry_on(site, cluster).await?;
     // The network is looked at once in a pass, and kept while waiting. Launches that are decided are taken off its
     // free addresses.
     let mut network = site
@@ -124,6 +126,10 @@ pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> 
                 decided
             }
             Step::Launch(ids) => launch::send(site, &look, &ids).await.map_err(Stop::Later),
+            Step::Withdraw(ids) => launch::withdraw(site, &look, &ids)
+                .await
+                .map_err(Stop::Later),
+            Step::Find(ids) => launch::find(site, &look, &ids).await.map_err(Stop::Later),
             // Seats that were taken off for launches which came to nothing are free again: one more look.
             Step::GiveUp(_) if seats_taken => {
                 network = None;
@@ -138,11 +144,9 @@ pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> 
                 .await
                 .map_err(Stop::Later),
             Step::Bury(nodes) => settle::bury(site, &look, &nodes).await.map_err(Stop::Later),
-            Step::Settle { state, failure } => {
-                settle::settle(site, &look, state, failure.as_deref())
-                    .await
-                    .map_err(Stop::Later)
-            }
+            Step::Settle { state, target, end } => settle::settle(site, &look, state, target, &end)
+                .await
+                .map_err(Stop::Later),
             Step::Tag(nodes) => settle::tag(site, &look, &nodes).await.map_err(Stop::Later),
         };
         match outcome {

@@ -1,6 +1,6 @@
 //! Steps that only write rows, and the nodes' own tags.
 
-use domain::{ids::NodeId, state::ClusterState, tags};
+use domain::{action::End, ids::NodeId, state::ClusterState, tags};
 use futures::{TryStreamExt, stream};
 use tracing::{info, warn};
 
@@ -15,7 +15,7 @@ pub(crate) async fn retire(site: &Site, look: &Look, nodes: &[NodeId]) -> Result
     let Some(mut tx) = fence_unchanged(site, look).await? else {
         return Ok(());
     };
-    store::node::retire(&mut tx, nodes, None).await?;
+    store::node::retire(&mut tx, nodes).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -35,19 +35,23 @@ pub(crate) async fn settle(
     site: &Site,
     look: &Look,
     state: ClusterState,
-    failure: Option<&str>,
+    target: u32,
+    end: &End,
 ) -> Result<(), Error> {
     let Some(mut tx) = fence_unchanged(site, look).await? else {
         return Ok(());
     };
-    store::cluster::settle(&mut tx, look.cluster.id, state).await?;
+    store::cluster::settle(&mut tx, look.cluster.id, state, target).await?;
     if let Some(action) = look.cluster.action_id {
+        if let End::Failed(reason) = end {
+            store::action::log_if_new(&mut tx, action, reason).await?;
+        }
         let line = format!("Node cluster {} is {state}", look.cluster.name);
         store::action::log(&mut tx, action, &line).await?;
-        store::action::finish(&mut tx, action, failure).await?;
+        store::action::finish(&mut tx, action, end).await?;
     }
     tx.commit().await?;
-    info!(%state, failure, "the cluster has come to rest");
+    info!(%state, ?end, "the cluster has come to rest");
     Ok(())
 }
 

@@ -27,8 +27,13 @@ pub(crate) async fn ask(site: &Site, look: &Look, nodes: &[NodeId]) -> Result<()
             let nodes: Vec<NodeId> = asked.iter().map(|(node, _)| *node).collect();
             let mut tx = site.fence().await?;
             // The cluster before its nodes, as everybody locks them.
-            store::cluster::lock_running_action(&mut tx, look.cluster.id).await?;
+            store::cluster::lock_under_way(&mut tx, look.cluster.id).await?;
             store::node::mark_terminate_requested(&mut tx, &nodes).await?;
+            let lines: Vec<(NodeId, String)> = asked
+                .iter()
+                .map(|(node, instance)| (*node, format!("Terminating {instance}")))
+                .collect();
+            store::action::log_on_nodes(&mut tx, &lines).await?;
             if let Some(action) = look.cluster.action_id {
                 let line = format!("Terminating {}", ids.join(", "));
                 store::action::log(&mut tx, action, &line).await?;

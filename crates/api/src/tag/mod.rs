@@ -1,5 +1,7 @@
 //! Tags on the wire: objects with a name.
 
+pub(crate) mod list;
+
 use domain::cluster::{Invalid, validate_tags};
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,0 +1,186 @@
+//! Operations on single nodes, upgrades, and what waits behind them.
+//!
+//! They launch nothing, so they need no plan: each is carried out and ended here, and what has waited behind it begins.
+
+use aws::Instance;
+use domain::{
+    action::End,
+    ids::{ActionId, ClusterId},
+    node,
+    state::{NodeOperation, NodeState},
+    tags,
+};
+use store::{
+    node::Watched,
+    operation::{Free, OnNode},
+};
+
+use crate::{Error, site::Site, sweep};
+
+/// Why an engine stays as it is.
+const NO_AGENT: &str =
+    "this version puts no agent on its nodes, and an engine is upgraded by the agent on its node";
+
+/// Carries on every operation that is under way on a node of the cluster by itself, and the upgrade of the cluster; then
+/// begins what waited and need not wait any more.
+pub(crate) async fn carry_on(site: &Site, cluster: ClusterId) -> Result<(), Error> {
+    let mut conn = site.pool.acquire().await?;
+    let under_way = store::operation::under_way_on_nodes(&mut conn, cluster).await?;
+    drop(conn);
+    for operation in &under_way {
+        carry_on_one(site, cluster, operation).await?;
+    }
+    end_upgrade(site, cluster).await?;
+    let mut conn = site.pool.acquire().await?;
+    let free = store::operation::free_with_waiting(&mut conn, cluster).await?;
+    drop(conn);
+    for object in free {
+        begin(site, cluster, object).await?;
+    }
+    Ok(())
+}
+
+async fn begin(site: &Site, cluster: ClusterId, object: Free) -> Result<(), Error> {
+    let mut tx = site.fence().await?;
+    store::operation::begin_next(&mut tx, cluster, object).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn carry_on_one(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<(), Error> {
+    let is_ready = match on.operation {
+        // Its end comes with the node's.
+        NodeOperation::Terminate => false,
+        NodeOperation::Deploy => on.state != NodeState::Deploying,
+        NodeOperation::HealthCheck | NodeOperation::DockerUpgrade => true,
+    };
+    if !is_ready {
+        return Ok(());
+    }
+    let (line, end) = match (on.operation, on.state) {
+        _ if on.is_canceling => ("Canceled".to_owned(), End::Canceled),
+        (_, NodeState::Terminating | NodeState::Terminated) => {
+            let why = format!("node {} is being terminated", on.node);
+            (why.clone(), End::Failed(why))
+        }
+        (NodeOperation::HealthCheck, _) => check(site, cluster, on).await?,
+        (NodeOperation::DockerUpgrade, _) => {
+            let why = format!(
+                "the engine of node {} was not upgraded: {NO_AGENT}",
+                on.node
+            );
+            (why.clone(), End::Failed(why))
+        }
+        (NodeOperation::Deploy | NodeOperation::Terminate, NodeState::Deployed) => {
+            (format!("Node {} is Deployed", on.node), End::Success)
+        }
+        (NodeOperation::Deploy | NodeOperation::Terminate, state) => {
+            let why = format!("node {} is {state}", on.node);
+            (why.clone(), End::Failed(why))
+        }
+    };
+    let mut tx = site.fence().await?;
+    // The cluster before its node, as everybody locks them.
+    store::cluster::lock_under_way(&mut tx, cluster).await?;
+    if on.operation == NodeOperation::DockerUpgrade {
+        store::node::end_upgrade(&mut tx, on.node).await?;
+    }
+    finish(&mut tx, on.action, &line, &end).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Looks at the node's instance in EC2, and writes down what it sees. Without an agent nobody asks the engine itself.
+async fn check(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<(String, End), Error> {
+    let of_cluster = site
+        .cloud
+        .instances_tagged(tags::CLUSTER, &cluster.to_string())
+        .await;
+    let instances = match of_cluster {
+        Ok(instances) => instances,
+        Err(error) if error.may_pass() => {
+            let mut tx = site.fence().await?;
+            let line = format!("{error}; trying again");
+            store::action::log_if_new(&mut tx, on.action, &line).await?;
+            tx.commit().await?;
+            return Err(error.into());
+        }
+        Err(error) => return Ok((error.to_string(), End::Failed(error.to_string()))),
+    };
+    let mut conn = site.pool.acquire().await?;
+    let watched = store::node::watched(&mut conn, site.lease.site_id).await?;
+    drop(conn);
+    let Some(node) = watched.iter().find(|watched| watched.id == on.node) else {
+        let why = format!("node {} has no instance", on.node);
+        return Ok((why.clone(), End::Failed(why)));
+    };
+    let instance = instances
+        .iter()
+        .find(|instance| instance.id == node.instance_id);
+    let line = match instance {
+        Some(instance) => see(site, node, instance).await?,
+        // Whether it is gone the sweep decides, which knows for how long.
+        None => format!(
+            "EC2 does not show instance {}: the node is {}",
+            node.instance_id, node.state
+        ),
+    };
+    Ok((
+        format!("{line}. Its Docker engine was not asked: this version puts no agent on its nodes"),
+        End::Success,
+    ))
+}
+
+async fn see(site: &Site, node: &Watched, instance: &Instance) -> Result<String, Error> {
+    let state = node::observe(node.state, instance.state);
+    let addresses = sweep::addresses(node, instance, state);
+    if state != node.state || addresses != node.addresses {
+        sweep::apply(site, node, state, &addresses, Some(instance)).await?;
+    }
+    Ok(format!(
+        "Instance {} is {}: the node is {state}",
+        node.instance_id,
+        instance.state.as_str()
+    ))
+}
+
+/// Ends the upgrade of the cluster, if there is one under way.
+async fn end_upgrade(site: &Site, cluster: ClusterId) -> Result<(), Error> {
+    let mut conn = site.pool.acquire().await?;
+    let running = store::cluster::running(&mut conn, cluster).await?;
+    drop(conn);
+    // Every other operation on a cluster has a state of its own.
+    let is_upgrade = |running: &store::cluster::Running| {
+        !running.cluster.state.is_moving() && running.cluster.action_id.is_some()
+    };
+    if !running.as_ref().is_some_and(is_upgrade) {
+        return Ok(());
+    }
+    let mut tx = site.fence().await?;
+    let (state, action) = store::cluster::lock_under_way(&mut tx, cluster).await?;
+    let Some(action) = action.filter(|_| !state.is_moving()) else {
+        return Ok(());
+    };
+    let nodes = store::node::end_upgrades(&mut tx, cluster).await?;
+    store::cluster::release(&mut tx, cluster).await?;
+    let (line, end) = if running.is_some_and(|running| running.is_canceling) {
+        ("Canceled".to_owned(), End::Canceled)
+    } else {
+        let why = format!("the engines of {nodes} nodes were not upgraded: {NO_AGENT}");
+        (why.clone(), End::Failed(why))
+    };
+    finish(&mut tx, action, &line, &end).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn finish(
+    tx: &mut store::PgConnection,
+    action: ActionId,
+    line: &str,
+    end: &End,
+) -> Result<(), Error> {
+    store::action::log(tx, action, line).await?;
+    store::action::finish(tx, action, end).await?;
+    Ok(())
+}
