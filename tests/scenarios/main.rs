@@ -4,6 +4,7 @@
     reason = "these are tests: what goes wrong ends the story"
 )]
 
+mod actions;
 mod bad_input;
 mod botocore;
 mod command_line;
@@ -11,6 +12,7 @@ mod constraints;
 mod first_deploy;
 mod lists;
 mod moto;
+mod node_operations;
 mod openapi;
 mod own_vpc;
 mod recovery;

@@ -10,6 +10,7 @@ mod postgres;
 mod process;
 mod python;
 mod raw;
+mod shift;
 mod transitions;
 mod world;
 
@@ -20,4 +21,5 @@ pub use postgres::fresh_database;
 pub use process::{Ended, Process, free_port};
 pub use python::python;
 pub use raw::{RawAnswer, raw_http};
+pub use shift::Shift;
 pub use world::{ACCOUNT, Options, World, theirs, wait_for};

@@ -1,0 +1,37 @@
+//! A worker that works for a while, in a world that has none of its own.
+
+use std::sync::Arc;
+
+use aws::{Clouds, Connector};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Options, World};
+
+/// A worker between its beginning and its end.
+pub struct Shift {
+    shutdown: CancellationToken,
+    worker: JoinHandle<()>,
+}
+
+impl Shift {
+    /// A worker begins to work.
+    pub fn begin(world: &World) -> Self {
+        let shutdown = CancellationToken::new();
+        let clouds: Arc<dyn Clouds> = Arc::new(Connector::to(world.endpoint.clone()));
+        let worker = worker::Worker::new(world.pool.clone(), clouds, Options::default().worker);
+        Self {
+            worker: tokio::spawn(worker.run(shutdown.clone())),
+            shutdown,
+        }
+    }
+
+    /// It ends what it is at, and gives its sites back.
+    ///
+    /// # Panics
+    /// Where the worker did.
+    pub async fn end(self) {
+        self.shutdown.cancel();
+        self.worker.await.expect("the worker ends well");
+    }
+}
