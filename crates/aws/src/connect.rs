@@ -51,7 +51,9 @@ impl Connector {
             return config.clone();
         }
         let loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            // Nothing is sent again behind Berth's back. A call that makes an object and has no client token would make a
+            // second one; a lack of capacity would be asked for three times in the same zone; and no bucket counts it.
+            .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))

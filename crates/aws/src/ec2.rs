@@ -1,17 +1,21 @@
 //! [`Cloud`](crate::Cloud) on AWS's SDK.
 
+use std::sync::Arc;
+
 use aws_config::SdkConfig;
 use aws_sdk_ec2::{
     Client,
-    config::{
-        Builder, Region,
-        retry::{RetryConfig, RetryPartition},
-    },
+    config::{Builder, Region},
+    error::{ProvideErrorMetadata, SdkError},
     types::{Filter, ResourceType, Tag as SdkTag, TagSpecification},
 };
-use domain::tags::Tag;
+use domain::{ids::ClusterId, tags::Tag};
 
-use crate::{Error, Result, Said};
+use crate::{
+    Cloud, Error, Result, Said,
+    budget::{Budget, Flow},
+    error,
+};
 
 mod instances;
 mod network;
@@ -19,18 +23,56 @@ mod network;
 /// EC2 in one region.
 pub(crate) struct Ec2 {
     client: Client,
+    /// Shared by everybody who calls this region.
+    budget: Arc<Budget>,
+    flow: Flow,
+}
+
+impl Cloud for Ec2 {
+    fn on_behalf_of(&self, cluster: ClusterId) -> Arc<dyn Cloud> {
+        Arc::new(Self {
+            client: self.client.clone(),
+            budget: Arc::clone(&self.budget),
+            flow: Some(cluster),
+        })
+    }
 }
 
 impl Ec2 {
     pub(crate) fn new(config: &SdkConfig, region: &str) -> Self {
         let config = Builder::from(config)
             .region(Region::new(region.to_owned()))
-            // The SDK's default partition is shared by everybody in the process who talks to the region: one account
-            // that is throttled would use up the others' retries.
-            .retry_partition(RetryPartition::new(format!("berth-{region}")))
             .build();
         Self {
             client: Client::from_conf(config),
+            budget: Arc::default(),
+            flow: None,
+        }
+    }
+
+    /// Waits until the call may be made.
+    async fn turn(&self, action: &'static str) {
+        self.budget.take(action, self.flow, 0).await;
+    }
+
+    /// Waits until a call with so many instances in it may be made.
+    async fn turn_of(&self, action: &'static str, instances: usize) {
+        let instances = u32::try_from(instances).unwrap_or(u32::MAX);
+        self.budget.take(action, self.flow, instances).await;
+    }
+
+    /// Names what AWS answered with, and learns from a refusal that there were too many calls.
+    fn said<E, R>(&self, action: &'static str) -> impl Fn(SdkError<E, R>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        move |error| {
+            let error = error::from_sdk(action)(error);
+            if matches!(error, Error::Throttled(_)) {
+                self.budget.refused(action);
+            }
+            error
         }
     }
 }
@@ -57,15 +99,6 @@ fn filter_any(name: &str, values: &[String]) -> Filter {
         .name(name)
         .set_values(Some(values.to_vec()))
         .build()
-}
-
-/// For calls that the SDK must not send again by itself.
-///
-/// Those that make an object and have no client token: after a lost answer a second one would be made; a look by tag
-/// comes first. And launches: the planner decides whether, when and where one is sent again, while the SDK would
-/// resend a lack of capacity three times to the same zone.
-fn no_retry() -> Builder {
-    Builder::new().retry_config(RetryConfig::disabled())
 }
 
 /// An answer without the object that was just made.

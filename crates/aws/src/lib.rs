@@ -10,8 +10,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::{catalogue::Architecture, launch::LaunchRequest, node::InstanceState, tags::Tag};
+use domain::{
+    catalogue::Architecture, ids::ClusterId, launch::LaunchRequest, node::InstanceState, tags::Tag,
+};
 
+mod budget;
 mod connect;
 mod ec2;
 mod error;
@@ -163,9 +166,11 @@ pub struct Instance {
 ///
 /// A call answers with what EC2 said and decides nothing. Lookups by id answer with what was found: an unknown id is
 /// missing from the answer, not an error.
-pub trait Cloud: Network + Instances {}
-
-impl<T: Network + Instances> Cloud for T {}
+pub trait Cloud: Network + Instances {
+    /// The same, for the work on one cluster: calls that have to wait for EC2's limits are shared out fairly between
+    /// clusters.
+    fn on_behalf_of(&self, cluster: ClusterId) -> Arc<dyn Cloud>;
+}
 
 /// The part of EC2 that networks are made of.
 #[async_trait]

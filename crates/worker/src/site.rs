@@ -33,6 +33,38 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long an image that was looked up is used for further launches.
 const IMAGE_KEPT_FOR: Duration = Duration::from_secs(3600);
 
+/// How long a cluster is left alone.
+struct Pause {
+    until: Instant,
+    length: Duration,
+    /// The call that failed, if one did.
+    action: &'static str,
+}
+
+impl Pause {
+    fn of(length: Duration, action: &'static str) -> Self {
+        Self {
+            until: Instant::now() + length,
+            length,
+            action,
+        }
+    }
+
+    /// After a failed attempt. One that failed at the same call as the one before has got nowhere, and waits twice as
+    /// long; one that got further begins anew.
+    fn after(last: Option<&Self>, error: &Error) -> Self {
+        let action = match error {
+            Error::Cloud(said) => said.said().action,
+            Error::Store(_) => "the database",
+        };
+        let length = match last {
+            Some(last) if last.action == action => (last.length * 2).min(LONGEST_PAUSE),
+            _ => FIRST_PAUSE,
+        };
+        Self::of(length, action)
+    }
+}
+
 /// What was made a moment ago: a listing may not show it yet, and it must not be made twice.
 #[derive(Default)]
 pub(crate) struct Made {
@@ -134,7 +166,7 @@ impl Site {
         let mut running: JoinSet<(ClusterId, Result<Rest, Error>)> = JoinSet::new();
         let mut busy: HashSet<ClusterId> = HashSet::new();
         let mut tasks: HashMap<Id, ClusterId> = HashMap::new();
-        let mut pauses: HashMap<ClusterId, (Instant, Duration)> = HashMap::new();
+        let mut pauses: HashMap<ClusterId, Pause> = HashMap::new();
         loop {
             match self.working().await {
                 Ok(clusters) => {
@@ -142,7 +174,7 @@ impl Site {
                     for cluster in clusters {
                         let is_paused = pauses
                             .get(&cluster)
-                            .is_some_and(|(until, _)| *until > Instant::now());
+                            .is_some_and(|pause| pause.until > Instant::now());
                         if !is_paused && busy.insert(cluster) {
                             let site = Arc::clone(self);
                             let span = info_span!("cluster", %cluster);
@@ -166,13 +198,13 @@ impl Site {
                         match outcome {
                             Ok(Rest::Quiet) => { pauses.remove(&cluster); }
                             Ok(Rest::Waiting) => {
-                                pauses.insert(cluster, (Instant::now() + self.config.look_interval, FIRST_PAUSE));
+                                pauses.insert(cluster, Pause::of(self.config.look_interval, ""));
                             }
                             Err(Error::Store(store::Error::LeaseLost)) => stop.cancel(),
                             Err(error) => {
-                                let pause = pauses.get(&cluster).map_or(FIRST_PAUSE, |(_, p)| (*p * 2).min(LONGEST_PAUSE));
-                                pauses.insert(cluster, (Instant::now() + pause, pause));
-                                warn!(%cluster, %error, pause_ms = pause.as_millis(), "paused");
+                                let pause = Pause::after(pauses.get(&cluster), &error);
+                                warn!(%cluster, %error, pause_ms = pause.length.as_millis(), "paused");
+                                pauses.insert(cluster, pause);
                             }
                         }
                     }
@@ -180,7 +212,7 @@ impl Site {
                         warn!(%error, "a reconciliation ended badly");
                         if let Some(cluster) = tasks.remove(&error.id()) {
                             busy.remove(&cluster);
-                            pauses.insert(cluster, (Instant::now() + LONGEST_PAUSE, LONGEST_PAUSE));
+                            pauses.insert(cluster, Pause::of(LONGEST_PAUSE, ""));
                         }
                     }
                 },

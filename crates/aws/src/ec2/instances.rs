@@ -13,8 +13,8 @@ use aws_sdk_ec2::{
 use aws_smithy_types::base64;
 use domain::{catalogue::Architecture, launch::LaunchRequest, tags::Tag};
 
-use super::{Ec2, filter, no_retry, sdk_tags, tag_specification};
-use crate::{Image, Instance, Instances, Result, error::from_sdk, read};
+use super::{Ec2, filter, sdk_tags, tag_specification};
+use crate::{Image, Instance, Instances, Result, read};
 
 /// Canonical's account (Ubuntu documentation, "Find Ubuntu images on AWS").
 const CANONICAL: &str = "099720109477";
@@ -60,13 +60,14 @@ impl Ec2 {
 #[async_trait]
 impl Instances for Ec2 {
     async fn zones(&self) -> Result<Vec<String>> {
+        self.turn("DescribeAvailabilityZones").await;
         let answer = self
             .client
             .describe_availability_zones()
             .filters(filter("state", "available"))
             .send()
             .await
-            .map_err(from_sdk("DescribeAvailabilityZones"))?;
+            .map_err(self.said("DescribeAvailabilityZones"))?;
         let mut zones: Vec<String> = answer
             .availability_zones
             .unwrap_or_default()
@@ -84,6 +85,7 @@ impl Instances for Ec2 {
     }
 
     async fn zones_offering(&self, instance_type: &str) -> Result<BTreeSet<String>> {
+        self.turn("DescribeInstanceTypeOfferings").await;
         let answer = self
             .client
             .describe_instance_type_offerings()
@@ -91,7 +93,7 @@ impl Instances for Ec2 {
             .filters(filter("instance-type", instance_type))
             .send()
             .await
-            .map_err(from_sdk("DescribeInstanceTypeOfferings"))?;
+            .map_err(self.said("DescribeInstanceTypeOfferings"))?;
         Ok(answer
             .instance_type_offerings
             .unwrap_or_default()
@@ -101,6 +103,7 @@ impl Instances for Ec2 {
     }
 
     async fn newest_image(&self, architecture: Architecture) -> Result<Option<Image>> {
+        self.turn("DescribeImages").await;
         // Ubuntu's LTS releases are those of an even year's April; their names end in two digits and ".04".
         let name = format!(
             "ubuntu/images/hvm-ssd*/ubuntu-*-??.04-{}-server-*",
@@ -114,7 +117,7 @@ impl Instances for Ec2 {
             .filters(filter("state", "available"))
             .send()
             .await
-            .map_err(from_sdk("DescribeImages"))?;
+            .map_err(self.said("DescribeImages"))?;
         let newest = answer
             .images
             .unwrap_or_default()
@@ -131,13 +134,14 @@ impl Instances for Ec2 {
     }
 
     async fn image(&self, image_id: &str) -> Result<Option<Image>> {
+        self.turn("DescribeImages").await;
         let answer = self
             .client
             .describe_images()
             .filters(filter("image-id", image_id))
             .send()
             .await
-            .map_err(from_sdk("DescribeImages"))?;
+            .map_err(self.said("DescribeImages"))?;
         Ok(answer
             .images
             .unwrap_or_default()
@@ -146,16 +150,15 @@ impl Instances for Ec2 {
     }
 
     async fn dry_run(&self, request: &LaunchRequest) -> Result<()> {
+        self.turn("RunInstances").await;
         let answer = self
             .launch(request)
             .min_count(1)
             .max_count(1)
             .dry_run(true)
-            .customize()
-            .config_override(no_retry())
             .send()
             .await;
-        match answer.map_err(from_sdk("RunInstances")) {
+        match answer.map_err(self.said("RunInstances")) {
             Ok(_) => Ok(()),
             // EC2 API reference: "If you have the required permissions, the error response is DryRunOperation."
             Err(error) if error.said().code == "DryRunOperation" => Ok(()),
@@ -169,16 +172,15 @@ impl Instances for Ec2 {
         client_token: &str,
         count: u32,
     ) -> Result<Vec<Instance>> {
+        self.turn_of("RunInstances", count as usize).await;
         let answer = self
             .launch(request)
             .client_token(client_token)
             .min_count(1)
             .max_count(i32::try_from(count).unwrap_or(i32::MAX))
-            .customize()
-            .config_override(no_retry())
             .send()
             .await
-            .map_err(from_sdk("RunInstances"))?;
+            .map_err(self.said("RunInstances"))?;
         Ok(answer
             .instances
             .unwrap_or_default()
@@ -188,46 +190,53 @@ impl Instances for Ec2 {
     }
 
     async fn instances_tagged(&self, key: &str, value: &str) -> Result<Vec<Instance>> {
-        let mut pages = self
-            .client
-            .describe_instances()
-            .filters(filter(&format!("tag:{key}"), value))
-            .into_paginator()
-            .page_size(PAGE_SIZE)
-            .items()
-            .send();
         let mut instances = Vec::new();
-        while let Some(reservation) = pages.next().await {
-            let reservation = reservation.map_err(from_sdk("DescribeInstances"))?;
+        let mut next = None;
+        loop {
+            self.turn("DescribeInstances").await;
+            let page = self
+                .client
+                .describe_instances()
+                .filters(filter(&format!("tag:{key}"), value))
+                .max_results(PAGE_SIZE)
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(self.said("DescribeInstances"))?;
             instances.extend(
-                reservation
-                    .instances
+                page.reservations
                     .unwrap_or_default()
                     .into_iter()
+                    .flat_map(|reservation| reservation.instances.unwrap_or_default())
                     .filter_map(read::instance),
             );
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(instances);
+            }
         }
-        Ok(instances)
     }
 
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()> {
+        self.turn_of("TerminateInstances", instance_ids.len()).await;
         self.client
             .terminate_instances()
             .set_instance_ids(Some(instance_ids.to_vec()))
             .send()
             .await
-            .map_err(from_sdk("TerminateInstances"))?;
+            .map_err(self.said("TerminateInstances"))?;
         Ok(())
     }
 
     async fn create_tags(&self, resource_id: &str, tags: &[Tag]) -> Result<()> {
+        self.turn("CreateTags").await;
         self.client
             .create_tags()
             .resources(resource_id)
             .set_tags(Some(sdk_tags(tags)))
             .send()
             .await
-            .map_err(from_sdk("CreateTags"))?;
+            .map_err(self.said("CreateTags"))?;
         Ok(())
     }
 }

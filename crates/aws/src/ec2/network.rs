@@ -6,10 +6,9 @@ use aws_sdk_ec2::types::{
 };
 use domain::tags::Tag;
 
-use super::{Ec2, empty, filter, filter_any, no_retry, tag_specification, there_already_is_fine};
+use super::{Ec2, empty, filter, filter_any, tag_specification, there_already_is_fine};
 use crate::{
-    Gateway, Ingress, Network, Result, RouteTable, SecurityGroup, Subnet, Tags, Vpc,
-    error::from_sdk, read,
+    Gateway, Ingress, Network, Result, RouteTable, SecurityGroup, Subnet, Tags, Vpc, read,
 };
 
 #[async_trait]
@@ -27,16 +26,15 @@ impl Network for Ec2 {
     }
 
     async fn create_vpc(&self, cidr: &str, tags: &[Tag]) -> Result<Vpc> {
+        self.turn("CreateVpc").await;
         let answer = self
             .client
             .create_vpc()
             .cidr_block(cidr)
             .tag_specifications(tag_specification(ResourceType::Vpc, tags))
-            .customize()
-            .config_override(no_retry())
             .send()
             .await
-            .map_err(from_sdk("CreateVpc"))?;
+            .map_err(self.said("CreateVpc"))?;
         answer
             .vpc
             .and_then(read::vpc)
@@ -44,13 +42,14 @@ impl Network for Ec2 {
     }
 
     async fn enable_dns_hostnames(&self, vpc_id: &str) -> Result<()> {
+        self.turn("ModifyVpcAttribute").await;
         self.client
             .modify_vpc_attribute()
             .vpc_id(vpc_id)
             .enable_dns_hostnames(AttributeBooleanValue::builder().value(true).build())
             .send()
             .await
-            .map_err(from_sdk("ModifyVpcAttribute"))?;
+            .map_err(self.said("ModifyVpcAttribute"))?;
         Ok(())
     }
 
@@ -69,6 +68,7 @@ impl Network for Ec2 {
         cidr: &str,
         tags: &[Tag],
     ) -> Result<Subnet> {
+        self.turn("CreateSubnet").await;
         let answer = self
             .client
             .create_subnet()
@@ -76,11 +76,9 @@ impl Network for Ec2 {
             .availability_zone(zone)
             .cidr_block(cidr)
             .tag_specifications(tag_specification(ResourceType::Subnet, tags))
-            .customize()
-            .config_override(no_retry())
             .send()
             .await
-            .map_err(from_sdk("CreateSubnet"))?;
+            .map_err(self.said("CreateSubnet"))?;
         answer
             .subnet
             .and_then(read::subnet)
@@ -88,23 +86,25 @@ impl Network for Ec2 {
     }
 
     async fn map_public_ips(&self, subnet_id: &str) -> Result<()> {
+        self.turn("ModifySubnetAttribute").await;
         self.client
             .modify_subnet_attribute()
             .subnet_id(subnet_id)
             .map_public_ip_on_launch(AttributeBooleanValue::builder().value(true).build())
             .send()
             .await
-            .map_err(from_sdk("ModifySubnetAttribute"))?;
+            .map_err(self.said("ModifySubnetAttribute"))?;
         Ok(())
     }
 
     async fn delete_subnet(&self, subnet_id: &str) -> Result<()> {
+        self.turn("DeleteSubnet").await;
         self.client
             .delete_subnet()
             .subnet_id(subnet_id)
             .send()
             .await
-            .map_err(from_sdk("DeleteSubnet"))?;
+            .map_err(self.said("DeleteSubnet"))?;
         Ok(())
     }
 
@@ -121,15 +121,14 @@ impl Network for Ec2 {
     }
 
     async fn create_gateway(&self, tags: &[Tag]) -> Result<Gateway> {
+        self.turn("CreateInternetGateway").await;
         let answer = self
             .client
             .create_internet_gateway()
             .tag_specifications(tag_specification(ResourceType::InternetGateway, tags))
-            .customize()
-            .config_override(no_retry())
             .send()
             .await
-            .map_err(from_sdk("CreateInternetGateway"))?;
+            .map_err(self.said("CreateInternetGateway"))?;
         answer
             .internet_gateway
             .and_then(read::gateway)
@@ -137,6 +136,7 @@ impl Network for Ec2 {
     }
 
     async fn attach_gateway(&self, gateway_id: &str, vpc_id: &str) -> Result<()> {
+        self.turn("AttachInternetGateway").await;
         let answer = self
             .client
             .attach_internet_gateway()
@@ -147,11 +147,12 @@ impl Network for Ec2 {
         there_already_is_fine(
             answer
                 .map(|_| ())
-                .map_err(from_sdk("AttachInternetGateway")),
+                .map_err(self.said("AttachInternetGateway")),
         )
     }
 
     async fn route_tables(&self, vpc_id: &str) -> Result<Vec<RouteTable>> {
+        self.turn("DescribeRouteTables").await;
         let mut pages = self
             .client
             .describe_route_tables()
@@ -162,7 +163,7 @@ impl Network for Ec2 {
         let mut tables = Vec::new();
         while let Some(table) = pages.next().await {
             tables.extend(read::route_table(
-                table.map_err(from_sdk("DescribeRouteTables"))?,
+                table.map_err(self.said("DescribeRouteTables"))?,
             ));
         }
         Ok(tables)
@@ -174,6 +175,7 @@ impl Network for Ec2 {
         client_token: &str,
         tags: &[Tag],
     ) -> Result<RouteTable> {
+        self.turn("CreateRouteTable").await;
         let answer = self
             .client
             .create_route_table()
@@ -182,7 +184,7 @@ impl Network for Ec2 {
             .tag_specifications(tag_specification(ResourceType::RouteTable, tags))
             .send()
             .await
-            .map_err(from_sdk("CreateRouteTable"))?;
+            .map_err(self.said("CreateRouteTable"))?;
         answer
             .route_table
             .and_then(read::route_table)
@@ -190,6 +192,7 @@ impl Network for Ec2 {
     }
 
     async fn create_default_route(&self, route_table_id: &str, gateway_id: &str) -> Result<()> {
+        self.turn("CreateRoute").await;
         let answer = self
             .client
             .create_route()
@@ -198,10 +201,11 @@ impl Network for Ec2 {
             .gateway_id(gateway_id)
             .send()
             .await;
-        there_already_is_fine(answer.map(|_| ()).map_err(from_sdk("CreateRoute")))
+        there_already_is_fine(answer.map(|_| ()).map_err(self.said("CreateRoute")))
     }
 
     async fn associate_route_table(&self, route_table_id: &str, subnet_id: &str) -> Result<()> {
+        self.turn("AssociateRouteTable").await;
         let answer = self
             .client
             .associate_route_table()
@@ -209,7 +213,7 @@ impl Network for Ec2 {
             .subnet_id(subnet_id)
             .send()
             .await;
-        there_already_is_fine(answer.map(|_| ()).map_err(from_sdk("AssociateRouteTable")))
+        there_already_is_fine(answer.map(|_| ()).map_err(self.said("AssociateRouteTable")))
     }
 
     async fn security_groups_named(&self, vpc_id: &str, name: &str) -> Result<Vec<SecurityGroup>> {
@@ -228,6 +232,7 @@ impl Network for Ec2 {
         name: &str,
         tags: &[Tag],
     ) -> Result<SecurityGroup> {
+        self.turn("CreateSecurityGroup").await;
         let answer = self
             .client
             .create_security_group()
@@ -235,11 +240,9 @@ impl Network for Ec2 {
             .group_name(name)
             .description("Nodes of Berth")
             .tag_specifications(tag_specification(ResourceType::SecurityGroup, tags))
-            .customize()
-            .config_override(no_retry())
             .send()
             .await
-            .map_err(from_sdk("CreateSecurityGroup"))?;
+            .map_err(self.said("CreateSecurityGroup"))?;
         Ok(SecurityGroup {
             id: answer
                 .group_id
@@ -252,6 +255,7 @@ impl Network for Ec2 {
     }
 
     async fn authorize_ingress(&self, group_id: &str, ingress: &[Ingress]) -> Result<()> {
+        self.turn("AuthorizeSecurityGroupIngress").await;
         let permissions = ingress.iter().map(|rule| match rule {
             Ingress::Tcp(port) => IpPermission::builder()
                 .ip_protocol("tcp")
@@ -274,20 +278,21 @@ impl Network for Ec2 {
         there_already_is_fine(
             answer
                 .map(|_| ())
-                .map_err(from_sdk("AuthorizeSecurityGroupIngress")),
+                .map_err(self.said("AuthorizeSecurityGroupIngress")),
         )
     }
 }
 
 impl Ec2 {
     async fn find_vpcs(&self, filter: Filter) -> Result<Vec<Vpc>> {
+        self.turn("DescribeVpcs").await;
         let answer = self
             .client
             .describe_vpcs()
             .filters(filter)
             .send()
             .await
-            .map_err(from_sdk("DescribeVpcs"))?;
+            .map_err(self.said("DescribeVpcs"))?;
         Ok(answer
             .vpcs
             .unwrap_or_default()
@@ -297,6 +302,7 @@ impl Ec2 {
     }
 
     async fn find_subnets(&self, filter: Filter) -> Result<Vec<Subnet>> {
+        self.turn("DescribeSubnets").await;
         let mut pages = self
             .client
             .describe_subnets()
@@ -306,19 +312,20 @@ impl Ec2 {
             .send();
         let mut subnets = Vec::new();
         while let Some(subnet) = pages.next().await {
-            subnets.extend(read::subnet(subnet.map_err(from_sdk("DescribeSubnets"))?));
+            subnets.extend(read::subnet(subnet.map_err(self.said("DescribeSubnets"))?));
         }
         Ok(subnets)
     }
 
     async fn find_gateways(&self, filter: Filter) -> Result<Vec<Gateway>> {
+        self.turn("DescribeInternetGateways").await;
         let answer = self
             .client
             .describe_internet_gateways()
             .filters(filter)
             .send()
             .await
-            .map_err(from_sdk("DescribeInternetGateways"))?;
+            .map_err(self.said("DescribeInternetGateways"))?;
         Ok(answer
             .internet_gateways
             .unwrap_or_default()
@@ -328,13 +335,14 @@ impl Ec2 {
     }
 
     async fn find_security_groups(&self, filters: Vec<Filter>) -> Result<Vec<SecurityGroup>> {
+        self.turn("DescribeSecurityGroups").await;
         let answer = self
             .client
             .describe_security_groups()
             .set_filters(Some(filters))
             .send()
             .await
-            .map_err(from_sdk("DescribeSecurityGroups"))?;
+            .map_err(self.said("DescribeSecurityGroups"))?;
         Ok(answer
             .security_groups
             .unwrap_or_default()

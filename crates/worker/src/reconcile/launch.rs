@@ -57,7 +57,7 @@ pub(crate) async fn find(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(
         .iter()
         .filter(|launch| ids.contains(&launch.id))
     {
-        let found = launched_by(site, launch.id).await?;
+        let found = launched_by(look, launch.id).await?;
         if !found.is_empty() {
             succeed(site, look, launch, &found).await?;
             continue;
@@ -85,12 +85,12 @@ async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error
     store::launch::mark_sent(&mut tx, launch.id, pause).await?;
     tx.commit().await?;
     if launch.sent_ago.is_some_and(|ago| ago > TOKEN_TRUSTED_FOR) {
-        let found = launched_by(site, launch.id).await?;
+        let found = launched_by(look, launch.id).await?;
         if !found.is_empty() {
             return succeed(site, look, launch, &found).await;
         }
     }
-    match site
+    match look
         .cloud
         .run_instances(&launch.request, &launch.client_token, launch.count)
         .await
@@ -100,8 +100,8 @@ async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error
     }
 }
 
-async fn launched_by(site: &Site, launch: LaunchId) -> Result<Vec<Instance>, Error> {
-    Ok(site
+async fn launched_by(look: &Look, launch: LaunchId) -> Result<Vec<Instance>, Error> {
+    Ok(look
         .cloud
         .instances_tagged(tags::LAUNCH, &launch.to_string())
         .await?)
@@ -128,7 +128,7 @@ async fn apply_error(
             | aws::Error::InUse(_)
     );
     if launch.sent_ago.is_some() && is_about_this_call {
-        let found = launched_by(site, launch.id).await?;
+        let found = launched_by(look, launch.id).await?;
         if !found.is_empty() {
             return succeed(site, look, launch, &found).await;
         }
@@ -159,7 +159,7 @@ async fn apply_error(
         }
         // The token was good for instances once: they are found by their tag, whatever has become of them.
         aws::Error::TokenSpent(_) | aws::Error::TokenMismatch(_) => {
-            let found = launched_by(site, launch.id).await?;
+            let found = launched_by(look, launch.id).await?;
             if found.is_empty() {
                 refuse(site, look, launch, &error, None).await
             } else {

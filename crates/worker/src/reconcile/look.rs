@@ -1,5 +1,8 @@
 //! What is known of a cluster: its rows, read in one go, without a transaction left open.
 
+use std::sync::Arc;
+
+use aws::Cloud;
 use chrono::TimeDelta;
 use domain::{
     ids::ClusterId,
@@ -12,6 +15,8 @@ use crate::{Error, site::Site};
 
 /// A cluster as its worker sees it.
 pub(crate) struct Look {
+    /// EC2, on behalf of this cluster.
+    pub(crate) cloud: Arc<dyn Cloud>,
     pub(crate) cluster: Cluster,
     pub(crate) user_name: String,
     /// The launches whose outcome is not known.
@@ -54,6 +59,7 @@ pub(crate) async fn look(
         network,
     };
     Ok(Some(Look {
+        cloud: site.cloud.on_behalf_of(id),
         cluster,
         user_name: running.user_name,
         launches,

@@ -29,7 +29,7 @@ pub(crate) async fn prepare(site: &Site, look: &Look) -> Result<Network, Stop> {
     let found = match &look.cluster.provider_options.vpc {
         Some(vpc) if !vpc.subnets.is_empty() => given_subnets(site, look, vpc).await?,
         Some(vpc) => {
-            let vpc = given_vpc(site, look, &vpc.id).await?;
+            let vpc = given_vpc(look, &vpc.id).await?;
             managed_subnets(site, look, &mut made, &vpc, false).await?
         }
         None => {
@@ -62,9 +62,9 @@ async fn given_subnets(
     wanted: &provider_options::Vpc,
 ) -> Result<Network, Stop> {
     let (vpc, found, offering) = tokio::try_join!(
-        given_vpc(site, look, &wanted.id),
-        async { Ok(site.cloud.subnets_by_id(&wanted.subnets).await?) },
-        offering(site, look),
+        given_vpc(look, &wanted.id),
+        async { Ok(look.cloud.subnets_by_id(&wanted.subnets).await?) },
+        offering(look),
     )?;
     for id in &wanted.subnets {
         match found.iter().find(|subnet| subnet.id == *id) {
@@ -93,8 +93,8 @@ async fn given_subnets(
     })
 }
 
-async fn given_vpc(site: &Site, look: &Look, vpc_id: &str) -> Result<Vpc, Stop> {
-    site.cloud.vpc(vpc_id).await?.ok_or_else(|| {
+async fn given_vpc(look: &Look, vpc_id: &str) -> Result<Vpc, Stop> {
+    look.cloud.vpc(vpc_id).await?.ok_or_else(|| {
         Stop::Fail(format!(
             "provider_options.vpc.id: {vpc_id} does not exist in {}",
             look.cluster.region
@@ -103,14 +103,14 @@ async fn given_vpc(site: &Site, look: &Look, vpc_id: &str) -> Result<Vpc, Stop> 
 }
 
 /// The zones that offer the cluster's node type.
-async fn offering(site: &Site, look: &Look) -> Result<BTreeSet<String>, Stop> {
-    Ok(site.cloud.zones_offering(&look.cluster.node_type).await?)
+async fn offering(look: &Look) -> Result<BTreeSet<String>, Stop> {
+    Ok(look.cloud.zones_offering(&look.cluster.node_type).await?)
 }
 
 /// `dc-vpc`, and whether this installation made it.
 async fn dc_vpc(site: &Site, look: &Look, made: &mut Made) -> Result<(Vpc, bool), Stop> {
     let installation = site.installation.to_string();
-    let mut there = site.cloud.vpcs_named(tags::VPC_NAME).await?;
+    let mut there = look.cloud.vpcs_named(tags::VPC_NAME).await?;
     let candidates = there.iter().map(|vpc| Found {
         id: &vpc.id,
         installation: vpc.tags.installation(),
@@ -129,7 +129,7 @@ async fn dc_vpc(site: &Site, look: &Look, made: &mut Made) -> Result<(Vpc, bool)
     {
         return Ok((vpc.clone(), true));
     }
-    let vpc = site
+    let vpc = look
         .cloud
         .create_vpc(VPC_CIDR, &tags::network(site.installation, tags::VPC_NAME))
         .await?;
@@ -159,16 +159,16 @@ async fn managed_subnets(
     tx.commit().await?;
     if before.vpc_id.as_deref() != Some(&vpc.id) {
         if is_ours {
-            site.cloud.enable_dns_hostnames(&vpc.id).await?;
+            look.cloud.enable_dns_hostnames(&vpc.id).await?;
         }
         let mut tx = site.fence().await?;
         store::network::set_vpc(&mut tx, network_id, &vpc.id).await?;
         tx.commit().await?;
     }
     let (zones, offering, existing) = tokio::try_join!(
-        async { Ok(site.cloud.zones().await?) },
-        offering(site, look),
-        async { Ok(site.cloud.subnets(&vpc.id).await?) },
+        async { Ok(look.cloud.zones().await?) },
+        offering(look),
+        async { Ok(look.cloud.subnets(&vpc.id).await?) },
     )?;
     let security_group_ids =
         security_group::of_cluster(site, look, &vpc.id, Some(network_id)).await?;
@@ -258,7 +258,7 @@ async fn connect(
     if ours.is_empty() {
         return Ok(());
     }
-    let tables = site.cloud.route_tables(vpc_id).await?;
+    let tables = look.cloud.route_tables(vpc_id).await?;
     let named = tables
         .iter()
         .filter(|table| table.tags.name() == Some(tags::ROUTE_TABLE_NAME));
@@ -291,7 +291,7 @@ async fn connect(
         None => route_table(site, look, network_id, vpc_id).await?,
     };
     if !table.has_default_route {
-        site.cloud
+        look.cloud
             .create_default_route(&table.id, &gateway_id)
             .await?;
         let line = format!("Routed 0.0.0.0/0 to {gateway_id} in {}", table.id);
@@ -299,7 +299,7 @@ async fn connect(
     }
     for subnet in ours {
         if !table.subnet_ids.contains(&subnet.id) {
-            site.cloud
+            look.cloud
                 .associate_route_table(&table.id, &subnet.id)
                 .await?;
             let line = format!("Associated {} with {}", subnet.id, table.id);
@@ -319,7 +319,7 @@ async fn route_table(
     let token = store::network::route_table_token(&mut tx, network_id).await?;
     tx.commit().await?;
     let wanted = tags::network(site.installation, tags::ROUTE_TABLE_NAME);
-    let table = site
+    let table = look
         .cloud
         .create_route_table(vpc_id, &token, &wanted)
         .await?;
@@ -334,12 +334,12 @@ async fn route_table(
 
 /// The VPC's internet gateway: the one that is attached, else `dc-gateway`.
 async fn gateway(site: &Site, look: &Look, made: &mut Made, vpc_id: &str) -> Result<String, Stop> {
-    if let Some(gateway) = site.cloud.gateway_of(vpc_id).await? {
+    if let Some(gateway) = look.cloud.gateway_of(vpc_id).await? {
         return Ok(gateway.id);
     }
     let installation = site.installation.to_string();
     // One that was made but not attached is what a worker left that died in between; only our own is taken for it.
-    let left_over = site
+    let left_over = look
         .cloud
         .gateways_named(tags::GATEWAY_NAME)
         .await?
@@ -356,12 +356,12 @@ async fn gateway(site: &Site, look: &Look, made: &mut Made, vpc_id: &str) -> Res
         (None, Some((_, _, gateway))) => gateway.clone(),
         (None, None) => {
             let wanted = tags::network(site.installation, tags::GATEWAY_NAME);
-            let gateway = site.cloud.create_gateway(&wanted).await?;
+            let gateway = look.cloud.create_gateway(&wanted).await?;
             made.gateway = Some((Instant::now(), vpc_id.to_owned(), gateway.clone()));
             gateway
         }
     };
-    site.cloud.attach_gateway(&gateway.id, vpc_id).await?;
+    look.cloud.attach_gateway(&gateway.id, vpc_id).await?;
     let line = format!(
         "Attached internet gateway {} ({}) to {vpc_id}",
         gateway.id,

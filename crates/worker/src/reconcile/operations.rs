@@ -94,6 +94,7 @@ async fn carry_on_one(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<()
 async fn check(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<(String, End), Error> {
     let of_cluster = site
         .cloud
+        .on_behalf_of(cluster)
         .instances_tagged(tags::CLUSTER, &cluster.to_string())
         .await;
     let instances = match of_cluster {

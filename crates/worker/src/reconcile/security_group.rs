@@ -27,7 +27,7 @@ pub(crate) async fn of_cluster(
         .as_ref()
         .map(|vpc| vpc.security_groups.as_slice());
     match given {
-        Some(given) if !given.is_empty() => check(site, look, vpc_id, given).await,
+        Some(given) if !given.is_empty() => check(look, vpc_id, given).await,
         _ => {
             let network_id = match network_id {
                 Some(id) => id,
@@ -44,13 +44,8 @@ pub(crate) async fn of_cluster(
     }
 }
 
-async fn check(
-    site: &Site,
-    look: &Look,
-    vpc_id: &str,
-    given: &[String],
-) -> Result<Vec<String>, Stop> {
-    let found = site.cloud.security_groups_by_id(given).await?;
+async fn check(look: &Look, vpc_id: &str, given: &[String]) -> Result<Vec<String>, Stop> {
+    let found = look.cloud.security_groups_by_id(given).await?;
     for id in given {
         match found.iter().find(|group| group.id == *id) {
             None => {
@@ -78,11 +73,11 @@ async fn default_group(
     network_id: NetworkId,
 ) -> Result<String, Stop> {
     let installation = site.installation.to_string();
-    let (name, there) = match find(site, vpc_id, tags::SECURITY_GROUP_NAME, &installation).await? {
+    let (name, there) = match find(look, vpc_id, tags::SECURITY_GROUP_NAME, &installation).await? {
         Place::Taken => {
             // Another installation has the name in this VPC, where names are unique, and its group is not ours to use.
             let name = format!("{}-{}", tags::SECURITY_GROUP_NAME, &installation[..8]);
-            match find(site, vpc_id, &name, &installation).await? {
+            match find(look, vpc_id, &name, &installation).await? {
                 Place::There(group) => (name, Some(group)),
                 Place::Free | Place::Taken => (name, None),
             }
@@ -94,7 +89,7 @@ async fn default_group(
         Some(group) if group.tags.installation().is_none() => return Ok(group.id),
         Some(group) => group,
         None => {
-            let group = site
+            let group = look
                 .cloud
                 .create_security_group(vpc_id, &name, &tags::network(site.installation, &name))
                 .await
@@ -119,7 +114,7 @@ async fn default_group(
     // Once written, the rules are the user's to narrow: they are never written again.
     if written.as_ref() != Some(&group.id) {
         if !group.has_ingress {
-            site.cloud.authorize_ingress(&group.id, &RULES).await?;
+            look.cloud.authorize_ingress(&group.id, &RULES).await?;
         }
         let mut tx = site.fence().await?;
         store::network::set_security_group(&mut tx, network_id, &group.id).await?;
@@ -135,8 +130,8 @@ enum Place {
     Taken,
 }
 
-async fn find(site: &Site, vpc_id: &str, name: &str, installation: &str) -> Result<Place, Stop> {
-    let groups = site.cloud.security_groups_named(vpc_id, name).await?;
+async fn find(look: &Look, vpc_id: &str, name: &str, installation: &str) -> Result<Place, Stop> {
+    let groups = look.cloud.security_groups_named(vpc_id, name).await?;
     let candidates = groups.iter().map(|group| Found {
         id: &group.id,
         installation: group.tags.installation(),

@@ -73,7 +73,7 @@ pub(crate) async fn tag(site: &Site, look: &Look, nodes: &[NodeId]) -> Result<()
                 node.external_fqdn
             };
             let own = [(tags::NAME.to_owned(), name), (tags::UUID.to_owned(), id)];
-            match site.cloud.create_tags(instance_id, &own).await {
+            match look.cloud.create_tags(instance_id, &own).await {
                 Ok(()) => {}
                 Err(error) if error.may_pass() => return Err(error.into()),
                 // The node works without them; asking for ever would not help.

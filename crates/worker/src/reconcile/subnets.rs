@@ -167,7 +167,7 @@ async fn create(
     block: Ipv4Net,
 ) -> Result<Subnet, Stop> {
     let wanted = tags::network(site.installation, tags::SUBNET_NAME);
-    let subnet = site
+    let subnet = look
         .cloud
         .create_subnet(&base.vpc.id, zone, &block.to_string(), &wanted)
         .await
@@ -195,9 +195,9 @@ async fn finish(
     subnet: Subnet,
     made: &mut Made,
 ) -> Result<(), Stop> {
-    site.cloud.map_public_ips(&subnet.id).await?;
+    look.cloud.map_public_ips(&subnet.id).await?;
     let request = place::request(site, look, base.security_group_ids, &subnet.id, None).await?;
-    match site.cloud.dry_run(&request).await {
+    match look.cloud.dry_run(&request).await {
         Ok(()) => {
             let mut tx = site.fence().await?;
             store::network::set_subnet(&mut tx, base.network_id, &subnet.zone, &subnet.id).await?;
@@ -224,7 +224,7 @@ async fn finish(
 }
 
 async fn remove(site: &Site, look: &Look, base: &Base<'_>, subnet: &Subnet) -> Result<(), Stop> {
-    site.cloud.delete_subnet(&subnet.id).await?;
+    look.cloud.delete_subnet(&subnet.id).await?;
     let mut tx = site.fence().await?;
     store::network::forget_block(&mut tx, base.network_id, &subnet.zone).await?;
     tx.commit().await?;

@@ -18,7 +18,7 @@ pub(crate) async fn ask(site: &Site, look: &Look, nodes: &[NodeId]) -> Result<()
         .filter_map(|node| Some((node.id, node.instance_id.clone()?)))
         .collect();
     for batch in wanted.chunks(MAX_BATCH) {
-        let (asked, refusal) = ask_batch(site, batch).await;
+        let (asked, refusal) = ask_batch(look, batch).await;
         if !asked.is_empty() {
             let ids: Vec<&str> = asked
                 .iter()
@@ -50,11 +50,11 @@ pub(crate) async fn ask(site: &Site, look: &Look, nodes: &[NodeId]) -> Result<()
 /// Asks for all at once. Where that is refused, it is because of one of them (one unknown id, or one that is protected,
 /// refuses the whole call), so each is asked for by itself. Answers with those that EC2 took, and with a refusal.
 async fn ask_batch(
-    site: &Site,
+    look: &Look,
     batch: &[(NodeId, String)],
 ) -> (Vec<(NodeId, String)>, Option<aws::Error>) {
     let ids: Vec<String> = batch.iter().map(|(_, instance)| instance.clone()).collect();
-    match site.cloud.terminate_instances(&ids).await {
+    match look.cloud.terminate_instances(&ids).await {
         Ok(()) => return (batch.to_vec(), None),
         Err(error @ (aws::Error::Throttled(_) | aws::Error::OutcomeUnknown(_))) => {
             return (Vec::new(), Some(error));
@@ -64,7 +64,7 @@ async fn ask_batch(
     let mut asked = Vec::new();
     let mut refusal = None;
     for (node, instance) in batch {
-        match site
+        match look
             .cloud
             .terminate_instances(std::slice::from_ref(instance))
             .await

@@ -1,0 +1,151 @@
+//! The budget, in paused time.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::*;
+
+fn cluster(n: u128) -> Flow {
+    Some(ClusterId(Uuid::from_u128(n)))
+}
+
+/// Makes calls one after the other; when, in milliseconds, each could be made.
+async fn calls(budget: &Budget, action: &'static str, instances: u32, count: usize) -> Vec<u128> {
+    let begin = Instant::now();
+    let mut times = Vec::new();
+    for _ in 0..count {
+        budget.take(action, None, instances).await;
+        times.push(begin.elapsed().as_millis());
+    }
+    times
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_goes_at_once_and_the_rest_at_the_refill() {
+    let times = calls(&Budget::default(), "RunInstances", 1, 8).await;
+    assert_eq!(times, [0, 0, 0, 0, 0, 500, 1000, 1500]);
+    let times = calls(&Budget::default(), "DescribeInstances", 0, 101).await;
+    assert_eq!((times[99], times[100]), (0, 50));
+    let times = calls(&Budget::default(), "CreateVpc", 0, 51).await;
+    assert_eq!((times[49], times[50]), (0, 200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_have_a_bucket_of_their_own() {
+    // The calls would do with 5 at once and 2 a second after that; the instances are what is short from 1000 on.
+    let times = calls(&Budget::default(), "RunInstances", 100, 11).await;
+    assert_eq!(times[4], 0);
+    assert!(times[9] <= 2500, "{times:?}");
+    // 100 more at 2 a second, less what was refilled meanwhile.
+    assert!((47_000..=50_000).contains(&times[10]), "{times:?}");
+    let times = calls(&Budget::default(), "TerminateInstances", 1000, 2).await;
+    assert_eq!(times, [0, 50_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_bucket_holds_is_taken_when_it_is_full() {
+    let times = calls(&Budget::default(), "TerminateInstances", 1500, 2).await;
+    // 500 below empty, then 1000 again.
+    assert_eq!(times, [0, 75_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn actions_do_not_wait_for_each_other() {
+    let budget = Budget::default();
+    calls(&budget, "RunInstances", 100, 10).await;
+    assert_eq!(calls(&budget, "TerminateInstances", 10, 1).await, [0]);
+    assert_eq!(calls(&budget, "DescribeInstances", 0, 1).await, [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_empties_the_bucket_and_slows_its_refill_until_it_has_recovered() {
+    let budget = Budget::default();
+    budget.refused("CreateVpc");
+    // Half of 5 a second.
+    assert_eq!(calls(&budget, "CreateVpc", 0, 2).await, [400, 800]);
+    budget.refused("CreateVpc");
+    assert_eq!(calls(&budget, "CreateVpc", 0, 1).await, [800]);
+    tokio::time::advance(2 * RECOVERY).await;
+    // It has doubled once by the look after the pause, and once more at the next.
+    calls(&budget, "CreateVpc", 0, 60).await;
+    tokio::time::advance(RECOVERY).await;
+    calls(&budget, "CreateVpc", 0, 50).await;
+    let times = calls(&budget, "CreateVpc", 0, 1).await;
+    assert_eq!(times, [200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refill_never_comes_to_a_stop() {
+    let budget = Budget::default();
+    for _ in 0..100 {
+        budget.refused("CreateVpc");
+    }
+    let times = calls(&budget, "CreateVpc", 0, 1).await;
+    assert!(times[0] <= 13_000, "{times:?}");
+}
+
+/// What was served, in order, where these calls wait at the same moment.
+async fn served(budget: Arc<Budget>, asked: &[(u128, u32)]) -> Vec<u128> {
+    let (sender, mut order) = tokio::sync::mpsc::unbounded_channel();
+    for (flow, instances) in asked.iter().copied() {
+        let (budget, sender) = (Arc::clone(&budget), sender.clone());
+        tokio::spawn(async move {
+            budget.take("RunInstances", cluster(flow), instances).await;
+            let _ = sender.send(flow);
+        });
+        // It has its place before the next one asks.
+        tokio::task::yield_now().await;
+    }
+    drop(sender);
+    let mut flows = Vec::new();
+    while let Some(flow) = order.recv().await {
+        flows.push(flow);
+    }
+    flows
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_deploy_does_not_stand_behind_all_batches_of_a_large_one() {
+    let budget = Arc::new(Budget::default());
+    calls(&budget, "RunInstances", 100, 10).await;
+    let mut asked = vec![(1, 100); 10];
+    asked.push((2, 2));
+    let order = served(budget, &asked).await;
+    // Behind the one that the large deploy was already promised.
+    assert_eq!(
+        order.iter().position(|flow| *flow == 2),
+        Some(1),
+        "{order:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_deploys_are_served_in_turns() {
+    let budget = Arc::new(Budget::default());
+    calls(&budget, "RunInstances", 100, 10).await;
+    let asked: Vec<(u128, u32)> = [vec![(1, 100); 5], vec![(2, 100); 5]].concat();
+    let order = served(budget, &asked).await;
+    assert_eq!(order, [1, 2, 1, 2, 1, 2, 1, 2, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_waiting_holds_up_nobody() {
+    let budget = Arc::new(Budget::default());
+    calls(&budget, "RunInstances", 100, 10).await;
+    let impatient = tokio::time::timeout(
+        Duration::from_secs(1),
+        budget.take("RunInstances", cluster(1), 1000),
+    );
+    let begin = Instant::now();
+    let (gave_up, ()) = tokio::join!(impatient, async {
+        tokio::task::yield_now().await;
+        budget.take("RunInstances", cluster(2), 2).await;
+    });
+    assert!(gave_up.is_err());
+    assert!(
+        begin.elapsed() <= Duration::from_secs(3),
+        "{:?}",
+        begin.elapsed()
+    );
+}
