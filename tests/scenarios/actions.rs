@@ -81,7 +81,7 @@ async fn a_canceled_deploy_keeps_what_runs_and_its_retry_adds_what_is_missing() 
         (&canceled["can_be_canceled"], &canceled["can_be_retried"]),
         (&json!(false), &json!(true))
     );
-    let logs = canceled["logs"].as_str().unwrap();
+    let logs = canceled["log"].as_str().unwrap();
     assert!(logs.contains("dev asked for its cancellation"), "{logs}");
     let at_rest = world.fetch(uri(&cluster)).await;
     assert_eq!(at_rest["state"], "Partly deployed");
@@ -236,7 +236,7 @@ async fn a_failed_deploy_is_retried_and_a_complete_one_launches_nothing_more() {
     let failed = world.ended(uri(&action)).await;
     world.sim().clear_faults();
     assert_eq!(failed["state"], "Failed");
-    let logs = failed["logs"].as_str().unwrap();
+    let logs = failed["log"].as_str().unwrap();
     assert!(logs.contains("your current vCPU limit of 0"), "{logs}");
     assert_eq!(world.fetch(uri(&cluster)).await["state"], "Empty cluster");
 
@@ -365,7 +365,7 @@ async fn what_is_asked_of_a_busy_cluster_waits_for_its_turn() {
     let shift = Shift::begin(&world);
     let upgrade = world.ended(uri(&upgrade)).await;
     assert_eq!(upgrade["state"], "Failed");
-    let logs = upgrade["logs"].as_str().unwrap();
+    let logs = upgrade["log"].as_str().unwrap();
     assert!(logs.contains("agent"), "{logs}");
     assert_eq!(world.ended(uri(&scale)).await["state"], "Success");
     assert_eq!(world.ended(uri(&termination)).await["state"], "Success");

@@ -535,7 +535,7 @@ async fn a_worker_that_is_stopped_at_work_leaves_it_to_the_next_one() {
         "the first worker's first line in the action's log",
         || async {
             let action = client.get(&action).await.expect(200).body;
-            action["logs"]
+            action["log"]
                 .as_str()
                 .is_some_and(|logs| !logs.is_empty())
                 .then_some(())

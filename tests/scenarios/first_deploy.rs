@@ -94,7 +94,7 @@ async fn seed_a_zone_that_can_not_run_the_type_drops_out_and_no_subnet_is_left_t
     assert!(!zones.contains(&"sa-east-1b".to_owned()));
     let expected = BTreeMap::from([("sa-east-1a".to_owned(), 2), ("sa-east-1c".to_owned(), 2)]);
     assert_eq!(world.per_zone(REGION), expected);
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(
         logs.contains("sa-east-1b is left out: EC2 does not offer t2.micro there"),
         "{logs}"

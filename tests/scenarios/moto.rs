@@ -92,7 +92,7 @@ async fn seed_moto_a_zone_that_can_not_run_the_type_drops_out() {
     assert_eq!(subnets.len(), 2, "{subnets:?}");
     assert!(subnets.iter().all(|subnet| subnet.zone != "sa-east-1b"));
     assert_eq!(moto.per_zone(REGION).await, zones([("a", 2), ("c", 2)]));
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(
         logs.contains("sa-east-1b is left out: EC2 does not offer t2.micro there"),
         "{logs}"
@@ -175,7 +175,7 @@ async fn moto_an_instance_profile_that_does_not_exist_fails_the_deploy_in_motos_
     let (cluster, action) = moto.world.deploy(region, "t3.micro", 2, options).await;
     assert_eq!(action["state"], "Failed", "{action:#}");
     assert_eq!(cluster["current_num_nodes"], 0);
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(logs.contains("nobody"), "{logs}");
     assert!(moto.instances(region).await.is_empty());
     let vpc = moto.vpcs(region).await.remove(0);
@@ -196,7 +196,7 @@ async fn moto_a_launch_whose_answer_is_lost_is_sent_again_and_what_it_made_twice
     let (cluster, action) = moto.world.deploy(region, "m5.large", 3, json!({})).await;
     assert_eq!(cluster["state"], "Deployed", "{action:#}");
     assert_eq!(cluster["current_num_nodes"], 3);
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert_eq!(
         logs.matches("sending the same launch again").count(),
         3,

@@ -57,7 +57,7 @@ async fn a_health_check_finds_the_node_deployed_where_its_instance_runs() {
     assert_eq!(action["action"], "Node Health Check");
     assert_eq!(action["object"], uri(&node));
     assert_eq!(action["state"], "Success");
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(
         logs.contains(&format!(
             "Instance {instance} is running: the node is Deployed"
@@ -78,7 +78,7 @@ async fn a_health_check_of_a_stopped_instance_leaves_the_node_unreachable_and_sa
     let answer = post(&world, &node, "health-check").await.expect(202);
     let action = world.ended(&answer.action_uri()).await;
     assert_eq!(action["state"], "Success");
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(logs.contains("is stop"), "{logs}");
     assert_eq!(world.fetch(uri(&node)).await["state"], "Unreachable");
     world.finish().await;
@@ -101,7 +101,7 @@ async fn aws_words_reach_the_action_of_a_health_check_that_is_refused() {
     let answer = post(&world, &node, "health-check").await.expect(202);
     let action = world.ended(&answer.action_uri()).await;
     assert_eq!(action["state"], "Failed");
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(
         logs.contains("You are not authorized to perform this operation."),
         "{logs}"
@@ -118,7 +118,7 @@ async fn an_upgrade_without_an_agent_fails_and_says_so_and_the_node_is_deployed_
     let action = world.ended(&answer.action_uri()).await;
     assert_eq!(action["action"], "Node Docker Upgrade");
     assert_eq!(action["state"], "Failed");
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(
         logs.contains("was not upgraded: this version puts no agent on its nodes"),
         "{logs}"
@@ -198,7 +198,7 @@ async fn what_is_asked_of_a_busy_node_waits_for_its_turn() {
     let states: Vec<&Value> = ended.iter().map(|action| &action["state"]).collect();
     assert_eq!(states, ["Success", "Success", "Success", "Failed"]);
     assert_eq!(world.fetch(uri(&node)).await["state"], "Terminated");
-    let logs = ended[2]["logs"].as_str().unwrap();
+    let logs = ended[2]["log"].as_str().unwrap();
     assert!(
         logs.contains(&format!("Terminating {instance}"))
             && logs.contains(&format!("Instance {instance} is terminated")),

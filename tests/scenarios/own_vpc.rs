@@ -156,7 +156,7 @@ async fn subnets_without_room_for_all_give_a_partly_deployed_cluster_and_say_why
         (Some("Partly deployed"), Some("Failed"))
     );
     assert_eq!(world.instances(REGION).len(), 11);
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(
         logs.contains(&format!("eu-west-1a ({}): no free addresses", small.id)),
         "{logs}"

@@ -14,7 +14,7 @@ async fn refused(world: &World, nodes: u32, provider_options: Value) -> String {
     assert_eq!(cluster["state"], "Empty cluster");
     assert_eq!(cluster["nodes"], json!([]));
     assert!(world.instances(REGION).is_empty());
-    action["logs"].as_str().unwrap().to_owned()
+    action["log"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn seed_a_subnet_of_another_vpc_is_refused_with_both_ids() {
     assert!(logs.contains(&words), "{logs}");
     let unknown = json!({"name": "b", "provider_options": {"vpc": {"id": mine.id, "subnets": ["subnet-0123456789abcdef0"]}}});
     let (_, action) = world.deploy(REGION, "t3.micro", 1, unknown).await;
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(
         logs.contains("subnet-0123456789abcdef0 does not exist"),
         "{logs}"
@@ -163,7 +163,7 @@ async fn i9_an_account_limit_is_told_and_no_other_zone_is_tried() {
     let (cluster, action) = world.deploy(REGION, "t3.micro", 6, json!({})).await;
     assert_eq!(action["state"], "Failed");
     assert_eq!(cluster["state"], "Partly deployed");
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(logs.contains("VcpuLimitExceeded"), "{logs}");
     assert_eq!(
         cluster["current_num_nodes"].as_u64().unwrap() as usize,
@@ -192,7 +192,7 @@ async fn a_zone_without_capacity_is_left_for_the_others_and_what_runs_is_kept() 
         (4, 4),
         "{zones:?}"
     );
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert!(logs.contains("InsufficientInstanceCapacity"), "{logs}");
     world.finish().await;
 }
@@ -216,7 +216,7 @@ async fn when_no_zone_has_capacity_the_action_fails_at_its_deadline_with_the_rea
         (cluster["state"].as_str(), action["state"].as_str()),
         (Some("Empty cluster"), Some("Failed"))
     );
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     for zone in ["sa-east-1a", "sa-east-1b", "sa-east-1c"] {
         let last = logs
             .lines()

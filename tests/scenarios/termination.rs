@@ -247,7 +247,7 @@ async fn a_termination_that_aws_refuses_is_said_once_and_tried_again_until_it_ma
         .expect(202);
     let action = world.ended(&answer.action_uri()).await;
     assert_eq!(action["state"], "Success");
-    let logs = action["logs"].as_str().unwrap();
+    let logs = action["log"].as_str().unwrap();
     assert_eq!(
         logs.matches("UnauthorizedOperation (TerminateInstances)")
             .count(),

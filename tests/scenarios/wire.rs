@@ -276,7 +276,7 @@ async fn an_action_has_all_members_and_says_who_asked_for_what() {
         "ip": "127.0.0.1",
         "is_user_action": true,
         "location": "",
-        "logs": "Created node cluster web of 1 t3.micro in us-east-1; nothing is deployed yet",
+        "log": "Created node cluster web of 1 t3.micro in us-east-1; nothing is deployed yet",
         "method": "POST",
         "object": uri(&cluster),
         "path": "/nodecluster",
@@ -293,7 +293,7 @@ async fn an_action_has_all_members_and_says_who_asked_for_what() {
     let answer = world.client.post(&path, &json!({})).await.expect(202);
     let at_once = world.fetch(&answer.action_uri()).await;
     let action = world.ended(&answer.action_uri()).await;
-    let logs = text(&action, "logs");
+    let logs = text(&action, "log");
     assert!(
         logs.lines().count() > 3 && logs.contains("dc-vpc"),
         "{logs}"
@@ -308,7 +308,7 @@ async fn an_action_has_all_members_and_says_who_asked_for_what() {
         "ip": "127.0.0.1",
         "is_user_action": true,
         "location": "",
-        "logs": logs,
+        "log": logs,
         "method": "POST",
         "object": uri(&cluster),
         "path": path,
@@ -331,7 +331,7 @@ async fn an_action_has_all_members_and_says_who_asked_for_what() {
         "can_be_canceled",
         "can_be_retried",
         "end_date",
-        "logs",
+        "log",
         "state",
     ] {
         deploy[member] = at_once[member].clone();

@@ -69,6 +69,11 @@ impl Client {
         }
     }
 
+    /// The user's name and key.
+    pub fn credentials(&self) -> (&str, &str) {
+        (&self.user, &self.key)
+    }
+
     /// Sends a request with a body as it is given.
     pub async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Answer {
         let mut request = self

@@ -4,6 +4,7 @@
 //! with a deadline, and ends with [`World::finish`], which asserts what must hold at rest after every story.
 
 mod client;
+mod docker_cloud;
 mod moto;
 mod numbers;
 mod postgres;
@@ -11,10 +12,12 @@ mod process;
 mod python;
 mod raw;
 mod shift;
+mod socket;
 mod transitions;
 mod world;
 
 pub use client::{Answer, Client};
+pub use docker_cloud::DockerCloud;
 pub use moto::Moto;
 pub use numbers::calls_of_a_launch;
 pub use postgres::fresh_database;
@@ -22,4 +25,5 @@ pub use process::{Ended, Process, free_port};
 pub use python::python;
 pub use raw::{RawAnswer, raw_http};
 pub use shift::Shift;
+pub use socket::{Heard, Socket};
 pub use world::{ACCOUNT, Options, World, theirs, wait_for};

@@ -9,7 +9,7 @@ use aws_lc_rs::{digest, rand};
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{
-        HeaderMap, Method,
+        HeaderMap, Method, Uri,
         header::{AUTHORIZATION, USER_AGENT},
         request::Parts,
     },
@@ -25,7 +25,13 @@ use store::{
     action,
 };
 
-use crate::{App, error::ApiError, path::Asked, uri::Uris};
+use crate::{
+    App,
+    error::ApiError,
+    path::Asked,
+    stream::query::{self, Parameters},
+    uri::Uris,
+};
 
 const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -97,13 +103,45 @@ impl Caller {
     }
 }
 
+/// The caller of a stream. Clients that can't set a header have their credentials in the query, and may have them there
+/// for streams alone: URLs of requests end up in histories and in the logs of proxies.
+#[derive(Debug)]
+pub(crate) struct StreamCaller(pub(crate) Caller);
+
 impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let (user_name, key) = basic(&parts.headers).ok_or(ApiError::Unauthorized(
+        let credentials = basic(&parts.headers).ok_or(ApiError::Unauthorized(
             "credentials are needed: HTTP Basic authentication with a user's name and an API key",
         ))?;
+        Self::known_by(credentials, parts, app).await
+    }
+}
+
+impl FromRequestParts<App> for StreamCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let credentials = match parts.headers.contains_key(AUTHORIZATION) {
+            true => basic(&parts.headers),
+            false => in_query(&parts.uri),
+        };
+        let credentials = credentials.ok_or(ApiError::Unauthorized(
+            "credentials are needed: HTTP Basic authentication with a user's name and an API key, or the parameters \
+             user and token",
+        ))?;
+        Caller::known_by(credentials, parts, app).await.map(Self)
+    }
+}
+
+impl Caller {
+    /// The caller who has these credentials.
+    async fn known_by(
+        (user_name, key): (String, String),
+        parts: &Parts,
+        app: &App,
+    ) -> Result<Self, ApiError> {
         let mut connection = app.pool.acquire().await?;
         let principal = access::authenticate(&mut connection, &user_name, &key_digest(&key))
             .await?
@@ -141,11 +179,19 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let decoded = LENIENT_BASE64.decode(credentials.trim()).ok()?;
     let decoded = String::from_utf8(decoded).ok()?;
     let (user_name, key) = decoded.split_once(':')?;
+    possible(user_name, key)
+}
+
+/// The user and the key of `?user=…&token=…`.
+fn in_query(uri: &Uri) -> Option<(String, String)> {
+    let parameters = Parameters::of(uri).ok()?;
+    possible(parameters.get(query::USER)?, parameters.get(query::TOKEN)?)
+}
+
+fn possible(user_name: &str, key: &str) -> Option<(String, String)> {
     // Postgres' text has no place for U+0000, so nobody has such a name.
-    if user_name.contains('\0') {
-        return None;
-    }
-    Some((user_name.to_owned(), key.to_owned()))
+    let is_possible = !user_name.contains('\0');
+    is_possible.then(|| (user_name.to_owned(), key.to_owned()))
 }
 
 fn user_agent(headers: &HeaderMap) -> String {
@@ -195,6 +241,17 @@ mod tests {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!(basic(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn credentials_in_a_query_are_read() {
+        let read = |query: &str| in_query(&format!("/?{query}").parse().unwrap());
+        let dev = Some(("dev".to_owned(), "a:b".to_owned()));
+        assert_eq!(read("user=dev&token=a:b"), dev);
+        assert_eq!(read("tail=1&token=a%3Ab&user=dev"), dev);
+        for bad in ["", "user=dev", "token=a:b", "user=d%00ev&token=a:b"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -36,12 +36,17 @@ const SCHEME: &str = "basic";
             ignored, a number may be a string of digits.\n\n\
             **Errors.** Anything but a success has the body `{\"error\": \"…\"}`, which names what was wrong. A path \
             that there is not answers 404, a method that a path does not have 405 with the header `Allow`.\n\n\
-            **Times** look like `Tue, 16 Sep 2014 17:01:15 +0000`.",
+            **Streams** (`/api/audit/v1/events/`, `/api/audit/v1/action/{uuid}/logs/`, \
+            `/api/infra/v1/node/{uuid}/events/`) are WebSockets: connect with `ws://` or `wss://`. What is wrong is \
+            answered to the handshake, with a status as everywhere. Where a client can't send a header, the \
+            credentials may be the parameters `user` and `token`.\n\n\
+            **Times** look like `Tue, 16 Sep 2014 17:01:15 +0000`; in events alone, like `2016-02-01T16:47:28Z`.",
     ),
     tags(
         (name = "Node clusters", description = "Groups of nodes of one type in one region."),
         (name = "Nodes", description = "The hosts of the node clusters."),
         (name = "Actions", description = "What was asked for, by whom, and how it went."),
+        (name = "Events", description = "Every change, as it happens."),
         (name = "Tags", description = "The tags that node clusters and nodes bear."),
         (name = "Services", description = "There are none; the original command line asks for them all the same."),
         (name = "Credentials", description = "Whether they are good."),

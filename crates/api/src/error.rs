@@ -5,7 +5,10 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
+    http::{
+        HeaderValue, StatusCode,
+        header::{SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use domain::{cluster::Invalid, state::Forbidden};
@@ -44,6 +47,11 @@ pub(crate) enum ApiError {
         /// What is taken at most.
         limit: usize,
     },
+    /// A stream was asked for, but not by a WebSocket's handshake.
+    #[error(
+        "this is a stream: connect to it as a WebSocket, with ws:// instead of http:// (or wss:// instead of https://)"
+    )]
+    UpgradeRequired,
     /// The database can't be asked at the moment.
     #[error("the service can't reach its database at the moment; try again shortly")]
     Unavailable(#[source] store::Error),
@@ -72,6 +80,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::Internal(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
@@ -142,11 +151,16 @@ impl IntoResponse for ApiError {
             error: self.to_string(),
         });
         let mut response = (self.status(), body).into_response();
-        if matches!(self, Self::Unauthorized(_)) {
-            response.headers_mut().insert(
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"berth\", charset=\"UTF-8\""),
-            );
+        let needed: &[_] = match self {
+            Self::Unauthorized(_) => {
+                &[(WWW_AUTHENTICATE, "Basic realm=\"berth\", charset=\"UTF-8\"")]
+            }
+            Self::UpgradeRequired => &[(UPGRADE, "websocket"), (SEC_WEBSOCKET_VERSION, "13")],
+            _ => &[],
+        };
+        for (name, value) in needed {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
         }
         response
     }

@@ -4,6 +4,7 @@
 //! file for each verb of a resource: it has the request's wire form, the checks, the one transaction, and the answer.
 //! Everything that a handler gets as an argument has been checked already: the caller ([`auth`]), the id ([`answer`]),
 //! the body ([`body`]). Whatever goes wrong is an [`error`], named by its meaning.
+//! What is told as it happens goes over a [`stream`].
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ mod catalogue;
 mod credentials;
 mod docs;
 mod error;
+mod events;
 mod health;
 mod list;
 mod node;
@@ -28,6 +30,7 @@ mod provider;
 mod region;
 mod server;
 mod service;
+mod stream;
 mod tag;
 mod time;
 mod token;
@@ -40,6 +43,7 @@ pub use server::{openapi, openapi_json, serve, serve_health, service};
 pub struct App {
     pool: PgPool,
     catalogue: Arc<catalogue::Cache>,
+    streams: Arc<stream::Streams>,
 }
 
 impl App {
@@ -48,6 +52,7 @@ impl App {
         Self {
             pool,
             catalogue: Arc::default(),
+            streams: Arc::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The service: the routes, and what happens around each of them.
 
-use std::{any::Any, future::Future, net::SocketAddr, time::Duration};
+use std::{any::Any, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -8,6 +8,7 @@ use axum::{
     http::{Method, StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
+    serve::ListenerExt,
 };
 use hyper::ext::ReasonPhrase;
 use tokio::net::TcpListener;
@@ -21,8 +22,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, action, az, credentials, docs, error::ApiError, health, node, nodecluster, nodetype, path,
-    provider, region, tag, token,
+    App, action, az, credentials, docs, error::ApiError, events, health, node, nodecluster,
+    nodetype, path, provider, region, tag, token,
 };
 
 /// After so long a request is given up; its transaction is rolled back.
@@ -51,12 +52,15 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(node::deploy::deploy))
         .routes(routes!(node::docker_upgrade::docker_upgrade))
         .routes(routes!(node::health_check::health_check))
+        .routes(routes!(node::events::stream))
         .routes(routes!(token::create))
         .routes(routes!(tag::list::list))
         .routes(routes!(action::list::list))
         .routes(routes!(action::get::get))
         .routes(routes!(action::cancel::cancel))
         .routes(routes!(action::retry::retry))
+        .routes(routes!(action::logs::stream))
+        .routes(routes!(events::stream))
         .routes(routes!(provider::list))
         .routes(routes!(provider::get))
         .routes(routes!(region::list))
@@ -113,7 +117,7 @@ pub fn service(app: App) -> Router {
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
 }
 
-/// Serves on `listener` until `shutdown` is done and the requests under way are answered.
+/// Serves on `listener` until `shutdown` is done, the requests under way are answered and the streams are closed.
 ///
 /// # Errors
 /// The listener's own.
@@ -122,10 +126,35 @@ pub async fn serve(
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let streams = Arc::clone(&app.streams);
+    // Where this future is dropped nothing may follow the log for nobody.
+    let _closing = streams.guard();
+    let hub = {
+        let (streams, pool) = (Arc::clone(&streams), app.pool.clone());
+        tokio::spawn(async move { streams.run(pool).await })
+    };
+    let stopping = {
+        let closing = streams.guard();
+        async move {
+            shutdown.await;
+            drop(closing);
+        }
+    };
     let service = service(app).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(shutdown)
-        .await
+    // An answer or a frame goes out at once, instead of waiting for the client to acknowledge the one before it.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection may be delayed");
+        }
+    });
+    let served = axum::serve(listener, service)
+        .with_graceful_shutdown(stopping)
+        .await;
+    streams.close().await;
+    if let Err(error) = hub.await {
+        tracing::error!(%error, "the streams' hub ended badly");
+    }
+    served
 }
 
 /// Serves only `/healthz` and `/readyz`: for a replica that answers nothing else.

@@ -106,8 +106,8 @@ pub struct Serve {
     /// The database.
     #[command(flatten)]
     pub database: Database,
-    /// The most connections to the database; one of them listens for notifications.
-    #[arg(long, env = "BERTH_DATABASE_CONNECTIONS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(3..=1000))]
+    /// The most connections to the database; the API and the worker each keep one of them to listen for notifications.
+    #[arg(long, env = "BERTH_DATABASE_CONNECTIONS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(4..=1000))]
     pub database_connections: u32,
     /// Where the API listens; a worker alone serves /healthz and /readyz there.
     #[arg(long, env = "BERTH_LISTEN", default_value = "127.0.0.1:8080")]

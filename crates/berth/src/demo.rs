@@ -82,7 +82,7 @@ async fn show(local: &Local, options: &Demo) -> Result<(), Error> {
     let deployed = watch(&api, &uri, &action, options, began + GIVE_UP_AFTER).await;
     let log = api.call(Method::GET, &action, None).await?;
     println!("\nWhat was done in AWS ({action}):");
-    for line in text(&log, "logs").lines() {
+    for line in text(&log, "log").lines() {
         println!("  {line}");
     }
     let nodes = deployed?;
@@ -138,7 +138,7 @@ async fn watch(
             _ => {
                 bar.abandon();
                 let action = api.call(Method::GET, action, None).await?;
-                let reason = text(&action, "logs")
+                let reason = text(&action, "log")
                     .lines()
                     .rev()
                     .nth(1)

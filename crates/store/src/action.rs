@@ -103,7 +103,7 @@ pub struct Action {
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
     /// Its log, one line each.
-    pub logs: String,
+    pub log: String,
 }
 
 /// A new action.
@@ -372,7 +372,7 @@ async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Action>> {
         r#"SELECT id, name, object_type, object_id, state, method, path, body, user_name, user_agent, ip,
                   target_num_nodes, started_at, ended_at,
                   coalesce((SELECT string_agg(line, E'\n' ORDER BY action_log.id)
-                            FROM action_log WHERE action_id = action.id), '') AS "logs!"
+                            FROM action_log WHERE action_id = action.id), '') AS "log!"
            FROM action WHERE id = ANY ($1) ORDER BY started_at DESC, id DESC"#,
         ids
     )
@@ -395,7 +395,7 @@ async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Action>> {
                 target_num_nodes: row.target_num_nodes.map(unsigned),
                 started_at: row.started_at,
                 ended_at: row.ended_at,
-                logs: row.logs,
+                log: row.log,
             })
         })
         .collect()

@@ -3,6 +3,7 @@
 pub(crate) mod cancel;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod logs;
 pub(crate) mod retry;
 pub(crate) mod wire;
 

@@ -36,7 +36,7 @@ pub(crate) struct Action {
     location: String,
     /// What was done step by step, one line each.
     #[schema(example = "10.78.0.0/16 was made as vpc-0a1b2c3d")]
-    logs: String,
+    log: String,
     /// The method of the request.
     #[schema(example = "POST")]
     method: String,
@@ -80,7 +80,7 @@ impl Action {
             ip: action.ip,
             is_user_action: true,
             location: String::new(),
-            logs: action.logs,
+            log: action.log,
             method: action.method,
             object: uris.object(action.object_type, action.object_id),
             path: action.path,

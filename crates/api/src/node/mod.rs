@@ -4,6 +4,7 @@
 pub(crate) mod delete;
 pub(crate) mod deploy;
 pub(crate) mod docker_upgrade;
+pub(crate) mod events;
 pub(crate) mod get;
 pub(crate) mod health_check;
 pub(crate) mod list;
