@@ -154,7 +154,7 @@ fn the_iam_policy_allows_exactly_what_berth_uses() {
 #[test]
 fn the_client_has_no_call_that_the_list_does_not_name() {
     let named: BTreeSet<String> = CLIENT
-        .split("from_sdk(\"")
+        .split("said(\"")
         .skip(1)
         .filter_map(|rest| rest.split_once('"'))
         .map(|(action, _)| format!("ec2:{action}"))

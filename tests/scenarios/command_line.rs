@@ -466,7 +466,7 @@ async fn one_replica_deploys_a_cluster_logs_json_and_ends_well_at_sigterm() {
         "listening",
         "worker started",
         "was created",
-        "is to be deployed",
+        "was asked of node cluster",
         "stopping",
     ] {
         assert!(said(words), "{words}:\n{}", ended.stderr);
