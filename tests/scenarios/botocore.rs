@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use berth::{local::SimServer, replica::bind};
 use serde_json::{Value, json};
-use sim::{Config, RecordedCall, Simulator};
+use sim::{Config, Fault, RecordedCall, Simulator};
 use tests::{World, python, wait_for};
 
 const POLICY: &str = include_str!("../../docs/iam-policy.json");
 const CLIENT: &str = concat!(
     include_str!("../../crates/aws/src/ec2/instances.rs"),
+    include_str!("../../crates/aws/src/ec2/leftovers.rs"),
     include_str!("../../crates/aws/src/ec2/network.rs")
 );
 
 /// All that Berth asks of AWS. Who adds a call adds it here, and to the policy that users give to Berth.
-const USED: [&str; 24] = [
+const USED: [&str; 29] = [
     "ec2:AssociateRouteTable",
     "ec2:AttachInternetGateway",
     "ec2:AuthorizeSecurityGroupIngress",
@@ -26,7 +27,11 @@ const USED: [&str; 24] = [
     "ec2:CreateSubnet",
     "ec2:CreateTags",
     "ec2:CreateVpc",
+    "ec2:DeleteInternetGateway",
+    "ec2:DeleteRouteTable",
+    "ec2:DeleteSecurityGroup",
     "ec2:DeleteSubnet",
+    "ec2:DeleteVpc",
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeImages",
     "ec2:DescribeInstanceTypeOfferings",
@@ -36,6 +41,7 @@ const USED: [&str; 24] = [
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
     "ec2:DescribeVpcs",
+    "ec2:DetachInternetGateway",
     "ec2:ModifySubnetAttribute",
     "ec2:ModifyVpcAttribute",
     "ec2:RunInstances",
@@ -102,9 +108,14 @@ async fn broad_run() -> Vec<RecordedCall> {
     }});
     let (cluster, action) = world.deploy(region, "t3.micro", 2, subnets_given).await;
     assert_eq!(cluster["state"], "Deployed", "{action:#}");
+    // A lost answer lets Berth look for what it left.
+    let leftovers = world.leave_a_network(region).await;
+    let lost = Fault::DropAfterEffect;
+    world.sim().fail_next("CreateInternetGateway", lost);
     let vpc_given = json!({"name": "arm", "provider_options": {"vpc": {"id": vpc.id}, "iam": iam}});
     let (cluster, action) = world.deploy(region, "t4g.small", 2, vpc_given).await;
     assert_eq!(cluster["state"], "Deployed", "{action:#}");
+    world.gone(region, &leftovers).await;
     // Tags of the node's own come when the cluster is at rest.
     wait_for("the nodes' own tags", || async {
         let tagged = |i: &sim::InstanceView| i.tags.contains_key("UUID");

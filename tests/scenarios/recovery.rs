@@ -6,7 +6,7 @@ use aws::Connector;
 use domain::ids::WorkerId;
 use serde_json::{Value, json};
 use sim::Fault;
-use tests::{ACCOUNT, Options, World, wait_for};
+use tests::{ACCOUNT, Options, Shift, World, wait_for};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -347,26 +347,11 @@ async fn i7_i8_an_instance_of_this_installation_that_no_node_knows_is_terminated
         tags: vec![(key.into(), value)],
     };
     let theirs = launch("berth:installation", Uuid::new_v4().to_string());
-    let theirs = cloud
-        .run_instances(&theirs, "theirs", 1)
-        .await
-        .unwrap()
-        .remove(0)
-        .id;
+    let theirs = world.launch(REGION, &theirs, "theirs").await;
     let users = launch("Name", "the user's own".into());
-    let users = cloud
-        .run_instances(&users, "users", 1)
-        .await
-        .unwrap()
-        .remove(0)
-        .id;
+    let users = world.launch(REGION, &users, "users").await;
     let stranger = launch("berth:installation", installation);
-    let stranger = cloud
-        .run_instances(&stranger, "stranger", 1)
-        .await
-        .unwrap()
-        .remove(0)
-        .id;
+    let stranger = world.launch(REGION, &stranger, "stranger").await;
     wait_for("the stranger's end", || async {
         let live = world.instances(REGION);
         live.iter().all(|i| i.id != stranger).then_some(())
@@ -380,6 +365,48 @@ async fn i7_i8_an_instance_of_this_installation_that_no_node_knows_is_terminated
             .all(|id| live.contains(id)),
         "{live:?}"
     );
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn i6_i8_a_second_network_of_ours_is_removed_whole_and_no_other() {
+    let world = without_worker().await;
+    let (cluster, action) = ask_to_deploy(&world, 3).await;
+    let shift = Shift::begin(&world);
+    assert_eq!(world.ended(&action).await["state"], "Success");
+    shift.end().await;
+    let in_use = world.instances(REGION)[0].vpc_id.clone();
+
+    let second = world.leave_a_network(REGION).await;
+    // A dc-vpc of ours that the user has renamed, and one of another installation.
+    let renamed = world.leave_a_network(REGION).await;
+    let cloud = world.cloud(REGION).await;
+    let name = [("Name".to_owned(), "production".to_owned())];
+    cloud.create_tags(&renamed[0], &name).await.unwrap();
+    let other = Uuid::new_v4();
+    let theirs = domain::tags::network(domain::ids::InstallationId(other), "dc-vpc");
+    cloud.create_vpc("10.78.0.0/16", &theirs).await.unwrap();
+
+    let shift = Shift::begin(&world);
+    let cluster = world.scale(&cluster, 6).await;
+    assert_eq!(cluster["state"], "Deployed");
+    world.gone(REGION, &second).await;
+    let installation = world.installation().await;
+    let there = cloud.network_objects(&installation).await.unwrap();
+    let is_there = |id: &String| there.iter().any(|object| object.id == *id);
+    assert!(renamed.iter().all(is_there), "{there:#?}");
+    let theirs = cloud.network_objects(&other.to_string()).await.unwrap();
+    assert_eq!(theirs.len(), 1);
+    let live = world.instances(REGION);
+    assert!(live.len() == 6 && live.iter().all(|i| i.vpc_id == in_use));
+    shift.end().await;
+    // What the user has taken over is the user's, also at the end of the story.
+    for id in &renamed {
+        cloud
+            .create_tags(id, &[("berth:installation".into(), "none".into())])
+            .await
+            .unwrap();
+    }
     world.finish().await;
 }
 

@@ -12,6 +12,7 @@ use berth::{
     local::{DEV_KEY, DEV_USER, SIM_ACCESS_KEY, SimServer, add_dev_user},
     replica::{Answers, Replica, bind},
 };
+use domain::{ids::InstallationId, launch::LaunchRequest, tags};
 use serde_json::{Value, json};
 use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
@@ -52,6 +53,7 @@ impl Default for Options {
                 sweep_interval: Duration::from_millis(50),
                 sweep_interval_at_rest: Duration::from_millis(200),
                 grace: Duration::from_secs(1),
+                new_objects_show_within: Duration::from_secs(1),
                 launch_deadline: Duration::from_secs(20),
                 image: None,
             },
@@ -77,7 +79,7 @@ pub struct World {
 }
 
 /// The tags of what the account's owner has made.
-pub fn theirs() -> Vec<domain::tags::Tag> {
+pub fn theirs() -> Vec<tags::Tag> {
     vec![("Name".into(), "theirs".into())]
 }
 
@@ -168,6 +170,60 @@ impl World {
     /// EC2 as the account's owner uses it.
     pub async fn cloud(&self, region: &str) -> Arc<dyn Cloud> {
         self.connector.cloud(region).await
+    }
+
+    /// Launches an instance as the account's owner; answers with its id.
+    pub async fn launch(
+        &self,
+        region: &str,
+        request: &LaunchRequest,
+        client_token: &str,
+    ) -> String {
+        let cloud = self.cloud(region).await;
+        let turn = cloud.turn_to_launch(1).await.expect("a turn");
+        let launched = cloud.run_instances(turn, request, client_token, 1).await;
+        launched.expect("an instance").remove(0).id
+    }
+
+    /// Makes one of each network object as a worker would leave them that died before it could write them down.
+    pub async fn leave_a_network(&self, region: &str) -> Vec<String> {
+        let installation = InstallationId(self.installation().await.parse().expect("an id"));
+        let cloud = self.cloud(region).await;
+        let tags = |name| tags::network(installation, name);
+        let vpc = cloud
+            .create_vpc("10.78.0.0/16", &tags(tags::VPC_NAME))
+            .await;
+        let vpc = vpc.expect("a VPC").id;
+        let gateway = cloud.create_gateway(&tags(tags::GATEWAY_NAME)).await;
+        let gateway = gateway.expect("a gateway").id;
+        let attached = cloud.attach_gateway(&gateway, &vpc).await;
+        attached.expect("an attached gateway");
+        let name = tags::ROUTE_TABLE_NAME;
+        let table = cloud.create_route_table(&vpc, &vpc, &tags(name)).await;
+        let zone = format!("{region}a");
+        let name = tags::SUBNET_NAME;
+        let subnet = cloud
+            .create_subnet(&vpc, &zone, "10.78.0.0/24", &tags(name))
+            .await;
+        let name = tags::SECURITY_GROUP_NAME;
+        let group = cloud.create_security_group(&vpc, name, &tags(name)).await;
+        let subnet = subnet.expect("a subnet").id;
+        let table = table.expect("a route table").id;
+        let associated = cloud.associate_route_table(&table, &subnet).await;
+        associated.expect("an associated route table");
+        vec![vpc, gateway, table, subnet, group.expect("a group").id]
+    }
+
+    /// Waits until none of these network objects is there any more.
+    pub async fn gone(&self, region: &str, ids: &[String]) {
+        let installation = self.installation().await;
+        let cloud = self.cloud(region).await;
+        wait_for("network objects to be gone", || async {
+            let there = cloud.network_objects(&installation).await.expect("a list");
+            let is_left = there.iter().any(|object| ids.contains(&object.id));
+            (!is_left).then_some(())
+        })
+        .await;
     }
 
     /// One call of AWS's query protocol, for what [`Cloud`] has no need of.

@@ -10,7 +10,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,6 +24,9 @@ pub(crate) type Flow = Option<ClusterId>;
 const RECOVERY: Duration = Duration::from_secs(30);
 /// A refill never gets slower than this part of the documented one.
 const SLOWEST: f64 = 1.0 / 64.0;
+/// EC2 counts a call when it arrives. A full bucket's refill is relied on this much later than the call that begins it
+/// was sent, so that EC2 has the tokens of the calls after it although one of them travels faster.
+const TRAVEL: Duration = Duration::from_millis(250);
 
 /// A bucket's capacity and its refill in tokens a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,6 +80,9 @@ impl Bucket {
                 self.refused_at = (self.share < 1.0).then_some(now);
             }
         }
+        if now <= self.at {
+            return;
+        }
         let passed = now.duration_since(self.at).as_secs_f64();
         self.at = now;
         let grown = self.tokens + passed * self.limit.refill * self.share;
@@ -84,17 +90,25 @@ impl Bucket {
     }
 
     /// How long until so many tokens are there. More than it can hold is taken when it is full.
-    fn wait(&self, wanted: f64) -> Duration {
+    fn wait(&self, wanted: f64, now: Instant) -> Duration {
         let missing = wanted.min(self.limit.capacity) - self.tokens;
         if missing <= 0.0 {
             Duration::ZERO
         } else {
-            Duration::from_secs_f64(missing / (self.limit.refill * self.share))
+            self.at.saturating_duration_since(now)
+                + Duration::from_secs_f64(missing / (self.limit.refill * self.share))
         }
     }
 
-    fn take(&mut self, wanted: f64) {
+    fn take(&mut self, wanted: f64, now: Instant) {
+        if self.tokens >= self.limit.capacity {
+            self.at = now + TRAVEL;
+        }
         self.tokens -= wanted;
+    }
+
+    fn give_back(&mut self, unused: f64) {
+        self.tokens = (self.tokens + unused).min(self.limit.capacity);
     }
 
     fn refused(&mut self, now: Instant) {
@@ -141,6 +155,25 @@ impl Line {
         place
     }
 
+    /// Gives a place up; whether there was one: who was served has none any more. What it counted for is not held
+    /// against its cluster.
+    fn leave(&mut self, place: (u64, u64), instances: u32) -> bool {
+        let Some(flow) = self.waiting.remove(&place) else {
+            return false;
+        };
+        if let Some(served) = self.served.get_mut(&flow) {
+            *served = served.saturating_sub(cost(instances));
+        }
+        true
+    }
+
+    fn give_back(&mut self, instances: u32) {
+        self.calls.give_back(1.0);
+        if let Some(bucket) = &mut self.instances {
+            bucket.give_back(f64::from(instances));
+        }
+    }
+
     /// Nothing where it is the turn of the call at `place` and its tokens were taken; else how long to wait at most.
     fn try_serve(&mut self, place: (u64, u64), instances: u32, now: Instant) -> Option<Duration> {
         self.calls.refill(now);
@@ -151,14 +184,20 @@ impl Line {
             return Some(Duration::MAX);
         }
         let wanted = f64::from(instances);
-        let for_instances = self.instances.as_ref().map(|bucket| bucket.wait(wanted));
-        let wait = self.calls.wait(1.0).max(for_instances.unwrap_or_default());
+        let for_instances = self
+            .instances
+            .as_ref()
+            .map(|bucket| bucket.wait(wanted, now));
+        let wait = self
+            .calls
+            .wait(1.0, now)
+            .max(for_instances.unwrap_or_default());
         if wait > Duration::ZERO {
             return Some(wait);
         }
-        self.calls.take(1.0);
+        self.calls.take(1.0, now);
         if let Some(bucket) = &mut self.instances {
-            bucket.take(wanted);
+            bucket.take(wanted, now);
         }
         self.waiting.remove(&place);
         self.virtual_now = place.0;
@@ -187,15 +226,42 @@ struct Place<'a> {
     budget: &'a Budget,
     action: &'static str,
     place: (u64, u64),
+    instances: u32,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let left = self.budget.lock().get_mut(self.action).is_some_and(|line| {
-            // One that was served has no place any more.
-            line.waiting.remove(&self.place).is_some()
-        });
+        let left = self
+            .budget
+            .line(self.action, |line| line.leave(self.place, self.instances));
         if left {
+            self.budget.moved.notify_waiters();
+        }
+    }
+}
+
+/// The tokens of one call, taken out of its buckets. They go back when the call is not made.
+#[must_use]
+#[derive(Debug)]
+pub struct Turn {
+    budget: Arc<Budget>,
+    action: &'static str,
+    instances: u32,
+    is_used: bool,
+}
+
+impl Turn {
+    /// The call is made.
+    pub(crate) fn used(mut self) {
+        self.is_used = true;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.is_used {
+            self.budget
+                .line(self.action, |line| line.give_back(self.instances));
             self.budget.moved.notify_waiters();
         }
     }
@@ -203,11 +269,17 @@ impl Drop for Place<'_> {
 
 impl Budget {
     /// Waits until a call of `action` with so many instances in it may be made.
-    pub(crate) async fn take(&self, action: &'static str, flow: Flow, instances: u32) {
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        action: &'static str,
+        flow: Flow,
+        instances: u32,
+    ) -> Turn {
         let place = Place {
             budget: self,
             action,
             place: self.line(action, |line| line.queue(flow, instances)),
+            instances,
         };
         loop {
             let moved = self.moved.notified();
@@ -224,6 +296,12 @@ impl Budget {
             }
         }
         self.moved.notify_waiters();
+        Turn {
+            budget: Arc::clone(self),
+            action,
+            instances,
+            is_used: false,
+        }
     }
 
     /// EC2 has refused a call because there were too many.

@@ -10,30 +10,40 @@ use aws_sdk_ec2::{
     types::{Filter, ResourceType, Tag as SdkTag, TagSpecification},
 };
 use domain::{ids::ClusterId, tags::Tag};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Cloud, Error, Result, Said,
-    budget::{Budget, Flow},
+    budget::{Budget, Flow, Turn},
     error,
 };
 
 mod instances;
+mod leftovers;
 mod network;
 
 /// EC2 in one region.
+#[derive(Clone)]
 pub(crate) struct Ec2 {
     client: Client,
     /// Shared by everybody who calls this region.
     budget: Arc<Budget>,
     flow: Flow,
+    stop: CancellationToken,
 }
 
 impl Cloud for Ec2 {
     fn on_behalf_of(&self, cluster: ClusterId) -> Arc<dyn Cloud> {
         Arc::new(Self {
-            client: self.client.clone(),
-            budget: Arc::clone(&self.budget),
             flow: Some(cluster),
+            ..self.clone()
+        })
+    }
+
+    fn until(&self, stop: CancellationToken) -> Arc<dyn Cloud> {
+        Arc::new(Self {
+            stop,
+            ..self.clone()
         })
     }
 }
@@ -47,18 +57,22 @@ impl Ec2 {
             client: Client::from_conf(config),
             budget: Arc::default(),
             flow: None,
+            stop: CancellationToken::new(),
         }
     }
 
     /// Waits until the call may be made.
-    async fn turn(&self, action: &'static str) {
-        self.budget.take(action, self.flow, 0).await;
+    async fn turn(&self, action: &'static str) -> Result<()> {
+        self.turn_of(action, 0).await.map(Turn::used)
     }
 
     /// Waits until a call with so many instances in it may be made.
-    async fn turn_of(&self, action: &'static str, instances: usize) {
-        let instances = u32::try_from(instances).unwrap_or(u32::MAX);
-        self.budget.take(action, self.flow, instances).await;
+    async fn turn_of(&self, action: &'static str, instances: u32) -> Result<Turn> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Error::stopped(action)),
+            turn = self.budget.take(action, self.flow, instances) => Ok(turn),
+        }
     }
 
     /// Names what AWS answered with, and learns from a refusal that there were too many calls.

@@ -62,6 +62,9 @@ pub enum Error {
     /// The request itself is wrong.
     #[error("{0}")]
     Rejected(Said),
+    /// It was not sent: whoever wanted it has been told to stop.
+    #[error("{0}")]
+    Stopped(Said),
 }
 
 impl Error {
@@ -121,7 +124,8 @@ impl Error {
             | Self::InUse(said)
             | Self::TokenMismatch(said)
             | Self::TokenSpent(said)
-            | Self::Rejected(said) => said,
+            | Self::Rejected(said)
+            | Self::Stopped(said) => said,
         }
     }
 
@@ -130,8 +134,21 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Throttled(_) | Self::OutcomeUnknown(_) | Self::NotThere(_)
+            Self::Throttled(_) | Self::OutcomeUnknown(_) | Self::NotThere(_) | Self::Stopped(_)
         )
+    }
+
+    /// Whether the call may have taken effect although it did not succeed.
+    pub fn may_have_taken_effect(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown(_))
+    }
+
+    pub(crate) fn stopped(action: &'static str) -> Self {
+        Self::Stopped(Said {
+            action,
+            code: "Stopped".to_owned(),
+            message: "the worker stops; the call was not sent".to_owned(),
+        })
     }
 }
 

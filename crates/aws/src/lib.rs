@@ -11,8 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
-    catalogue::Architecture, ids::ClusterId, launch::LaunchRequest, node::InstanceState, tags::Tag,
+    catalogue::Architecture, ids::ClusterId, launch::LaunchRequest, network::Object,
+    node::InstanceState, tags::Tag,
 };
+use tokio_util::sync::CancellationToken;
 
 mod budget;
 mod connect;
@@ -20,6 +22,7 @@ mod ec2;
 mod error;
 mod read;
 
+pub use budget::Turn;
 pub use connect::{Connector, Endpoint};
 pub use error::{Error, Said};
 
@@ -98,6 +101,8 @@ pub struct Gateway {
 pub struct RouteTable {
     /// `rtb-…`
     pub id: String,
+    /// The VPC it is in.
+    pub vpc_id: String,
     /// Whether it has a route to 0.0.0.0/0.
     pub has_default_route: bool,
     /// The subnets that are associated with it.
@@ -166,10 +171,12 @@ pub struct Instance {
 ///
 /// A call answers with what EC2 said and decides nothing. Lookups by id answer with what was found: an unknown id is
 /// missing from the answer, not an error.
-pub trait Cloud: Network + Instances {
+pub trait Cloud: Network + Instances + Leftovers {
     /// The same, for the work on one cluster: calls that have to wait for EC2's limits are shared out fairly between
     /// clusters.
     fn on_behalf_of(&self, cluster: ClusterId) -> Arc<dyn Cloud>;
+    /// The same, until `stop`: what has not been sent by then is not sent any more, and answers [`Error::Stopped`].
+    fn until(&self, stop: CancellationToken) -> Arc<dyn Cloud>;
 }
 
 /// The part of EC2 that networks are made of.
@@ -239,6 +246,15 @@ pub trait Network: Send + Sync {
     async fn authorize_ingress(&self, group_id: &str, ingress: &[Ingress]) -> Result<()>;
 }
 
+/// The part of EC2 that clears a network up.
+#[async_trait]
+pub trait Leftovers: Send + Sync {
+    /// Every network object that bears this installation's tag.
+    async fn network_objects(&self, installation: &str) -> Result<Vec<Object>>;
+    /// Deletes a network object; a gateway is detached first. EC2 refuses while something is in it.
+    async fn delete_network_object(&self, object: &Object) -> Result<()>;
+}
+
 /// The part of EC2 that instances come from.
 #[async_trait]
 pub trait Instances: Send + Sync {
@@ -252,9 +268,12 @@ pub trait Instances: Send + Sync {
     async fn image(&self, image_id: &str) -> Result<Option<Image>>;
     /// Whether the launch would be permitted; it promises no capacity.
     async fn dry_run(&self, request: &LaunchRequest) -> Result<()>;
+    /// Waits until a launch of so many instances may be sent.
+    async fn turn_to_launch(&self, count: u32) -> Result<Turn>;
     /// Launches up to `count` instances, at least one. The same token and request launch only once.
     async fn run_instances(
         &self,
+        turn: Turn,
         request: &LaunchRequest,
         client_token: &str,
         count: u32,

@@ -50,6 +50,7 @@ pub(crate) fn route_table(table: types::RouteTable) -> Option<RouteTable> {
         |route: &types::Route| route.destination_cidr_block.as_deref() == Some("0.0.0.0/0");
     Some(RouteTable {
         id: table.route_table_id?,
+        vpc_id: table.vpc_id?,
         has_default_route: table.routes.unwrap_or_default().iter().any(is_default),
         subnet_ids: table
             .associations

@@ -23,6 +23,9 @@ const RESEND_TERMINATE_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// takes longer than this, it is the network that is the reason.
 const LAST_LOOK: TimeDelta = TimeDelta::seconds(60);
 
+/// Tags are the least urgent: between so many of them there is a look whether anything else is to be done.
+const TAGGED_AT_A_TIME: usize = 20;
+
 /// All that is known of a cluster at one moment.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -76,6 +79,8 @@ pub struct Launch {
     pub id: LaunchId,
     /// Whether it was sent at least once.
     pub is_sent: bool,
+    /// Whether it waits for its turn or its answer at this moment.
+    pub is_followed: bool,
     /// Not to be sent again before.
     pub retry_at: DateTime<Utc>,
 }
@@ -174,6 +179,7 @@ pub fn next_step(view: &View) -> Step {
         .iter()
         .filter(|node| node.state.exists() && !node.is_tagged)
         .map(|node| node.id)
+        .take(TAGGED_AT_A_TIME)
         .collect();
     if untagged.is_empty() {
         Step::Rest
@@ -198,7 +204,7 @@ fn settle_launches(view: &View) -> Option<Step> {
     let due: Vec<LaunchId> = view
         .launches
         .iter()
-        .filter(|launch| launch.retry_at <= view.now)
+        .filter(|launch| launch.retry_at <= view.now && !launch.is_followed)
         .map(|launch| launch.id)
         .collect();
     match view.is_canceling {

@@ -153,7 +153,8 @@ pub async fn look_later(conn: &mut PgConnection, id: LaunchId, pause: TimeDelta)
     Ok(())
 }
 
-/// Notes, before the call, that it is about to be sent; not to be sent again before `retry_after` has passed.
+/// Notes, before the call, that it is about to be sent; not to be sent again before `retry_after` has passed. Answers
+/// whether it may be sent: its outcome may be known by now.
 ///
 /// # Errors
 /// Postgres' own.
@@ -161,8 +162,8 @@ pub async fn mark_sent(
     conn: &mut PgConnection,
     id: LaunchId,
     retry_after: TimeDelta,
-) -> Result<()> {
-    sqlx::query!(
+) -> Result<bool> {
+    let marked = sqlx::query!(
         r#"UPDATE launch
            SET state = 'sent', attempts = attempts + 1, sent_at = coalesce(sent_at, now()),
                retry_at = now() + make_interval(secs => $2)
@@ -172,7 +173,7 @@ pub async fn mark_sent(
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(marked.rows_affected() == 1)
 }
 
 /// Writes down the instances that a launch made: each goes to one of its nodes. Nodes for which there is none are
@@ -250,16 +251,13 @@ async fn release_nodes(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
     Ok(())
 }
 
-/// The launches of a site whose outcome is not known.
+/// Every launch whose outcome is not known, whatever its site: two sites may be in one account.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn open_of_site(conn: &mut PgConnection, site: SiteId) -> Result<Vec<LaunchId>> {
-    let ids = sqlx::query_scalar!(
-        "SELECT id FROM launch WHERE site_id = $1 AND state IN ('decided', 'sent')",
-        site.0
-    )
-    .fetch_all(conn)
-    .await?;
+pub async fn all_open(conn: &mut PgConnection) -> Result<Vec<LaunchId>> {
+    let ids = sqlx::query_scalar!("SELECT id FROM launch WHERE state IN ('decided', 'sent')")
+        .fetch_all(conn)
+        .await?;
     Ok(ids.into_iter().map(Into::into).collect())
 }

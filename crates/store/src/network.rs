@@ -6,6 +6,8 @@ use sqlx::PgConnection;
 
 use crate::Result;
 
+pub mod creation;
+
 /// The network of `vpc_choice` (`auto`, or the id of a VPC of the user's), made where there is none yet.
 ///
 /// # Errors
@@ -23,7 +25,8 @@ pub async fn ensure(conn: &mut PgConnection, site: SiteId, vpc_choice: &str) -> 
     .into())
 }
 
-/// Notes which VPC the network is. Another one than before is a new beginning: the old VPC's blocks are forgotten.
+/// Notes which VPC the network is. Another one than before is a new beginning: the old VPC's blocks, and what
+/// was made in it, are forgotten.
 ///
 /// # Errors
 /// Postgres' own.
@@ -31,6 +34,15 @@ pub async fn set_vpc(conn: &mut PgConnection, network: NetworkId, vpc_id: &str) 
     sqlx::query!(
         r#"DELETE FROM subnet USING network
            WHERE subnet.network_id = $1 AND network.id = $1 AND network.vpc_id IS DISTINCT FROM $2"#,
+        network.0,
+        vpc_id
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        r#"DELETE FROM creation USING network
+           WHERE creation.network_id = $1 AND network.id = $1 AND network.vpc_id IS DISTINCT FROM $2
+             AND kind <> 'vpc'"#,
         network.0,
         vpc_id
     )
@@ -118,6 +130,31 @@ pub async fn set_subnet(
     Ok(())
 }
 
+/// Notes a subnet that no row knows, as the one of its zone where there is none yet.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn adopt_subnet(
+    conn: &mut PgConnection,
+    network: NetworkId,
+    zone: &str,
+    cidr: IpNet,
+    subnet_id: &str,
+) -> Result<()> {
+    sqlx::query!(
+        r#"INSERT INTO subnet (network_id, zone, cidr, subnet_id)
+           SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM subnet WHERE subnet_id = $4)
+           ON CONFLICT (network_id, zone) DO NOTHING"#,
+        network.0,
+        zone,
+        cidr as IpNet,
+        subnet_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Forgets the block of a zone that can't be used after all.
 ///
 /// # Errors
@@ -179,6 +216,34 @@ pub async fn set_security_group(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The ids of every network object that some row knows, whatever its site: two sites may be in one account.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn known_ids(conn: &mut PgConnection) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT vpc_id AS "id!" FROM network WHERE vpc_id IS NOT NULL
+           UNION SELECT security_group_id FROM network WHERE security_group_id IS NOT NULL
+           UNION SELECT subnet_id FROM subnet WHERE subnet_id IS NOT NULL
+           UNION SELECT object_id FROM creation WHERE object_id IS NOT NULL"#
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Whether the site has a network of which Berth may have made something.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn any_of_site(conn: &mut PgConnection, site: SiteId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM network WHERE site_id = $1) AS "any!""#,
+        site.0
+    )
+    .fetch_one(conn)
+    .await?)
 }
 
 /// The token for making the route table: the same one until [`forget_route_table_token`].

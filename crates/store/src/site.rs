@@ -121,18 +121,21 @@ pub async fn renew(conn: &mut PgConnection, lease: &Lease, ttl: Duration) -> Res
     }
 }
 
-/// Gives the site back, so that another worker can take it at once.
+/// Gives the site back, and tells the other workers, so that one of them takes it at once.
 ///
 /// # Errors
 /// Postgres' own. A lease that is lost already is not an error.
 pub async fn release(conn: &mut PgConnection, lease: &Lease) -> Result<()> {
-    sqlx::query!(
+    let released = sqlx::query!(
         r#"UPDATE site SET lease_owner = NULL, lease_expires_at = NULL WHERE id = $1 AND fencing_token = $2"#,
         lease.site_id.0,
         lease.fencing_token
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    if released.rows_affected() == 1 {
+        wake(conn, lease.site_id).await?;
+    }
     Ok(())
 }
 

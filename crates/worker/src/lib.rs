@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+mod leftovers;
 mod reconcile;
 mod site;
 mod sweep;
@@ -38,6 +39,9 @@ pub struct Config {
     pub sweep_interval_at_rest: Duration,
     /// How long an instance that EC2 does not show counts as too young to be known everywhere.
     pub grace: Duration,
+    /// How soon a new object is in EC2's listings ("Eventual consistency"): a call without a client token whose outcome
+    /// is not known is not sent again before.
+    pub new_objects_show_within: Duration,
     /// How long an operation tries to launch before it gives up.
     pub launch_deadline: Duration,
     /// The image of every node; none means Canonical's newest Ubuntu LTS.
@@ -53,6 +57,7 @@ impl Default for Config {
             sweep_interval: Duration::from_secs(2),
             sweep_interval_at_rest: Duration::from_secs(30),
             grace: Duration::from_secs(120),
+            new_objects_show_within: Duration::from_secs(15),
             launch_deadline: Duration::from_secs(15 * 60),
             image: None,
         }
@@ -155,11 +160,11 @@ impl Worker {
             cloud,
             Arc::clone(&self.config),
             wake,
+            shutdown.child_token(),
         );
         let worker = Arc::clone(self);
-        let shutdown = shutdown.clone();
         sites.spawn(async move {
-            site.run(shutdown).await;
+            site.run().await;
             let mut held = worker.held.lock().await;
             // This worker may have taken the site anew in the meantime.
             if held

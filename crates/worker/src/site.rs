@@ -2,14 +2,15 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    future::Future,
+    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use aws::{Cloud, Gateway, Image, Vpc};
+use aws::{Cloud, Image};
 use domain::{
     catalogue::Architecture,
-    ids::{ActionId, ClusterId, InstallationId},
+    ids::{ActionId, ClusterId, InstallationId, LaunchId},
     network::Network,
 };
 use store::{PgPool, site::Lease};
@@ -18,11 +19,11 @@ use tokio::{
     task::{Id, JoinSet},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
-    Config, Error,
+    Config, Error, leftovers,
     reconcile::{self, Rest},
     sweep::Sweeper,
 };
@@ -33,11 +34,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long an image that was looked up is used for further launches.
 const IMAGE_KEPT_FOR: Duration = Duration::from_secs(3600);
 
+/// What failed where the database could not be asked or written.
+const DATABASE: &str = "the database";
+
 /// How long a cluster is left alone.
 struct Pause {
     until: Instant,
     length: Duration,
-    /// The call that failed, if one did.
+    /// The call that failed; empty where none did.
     action: &'static str,
 }
 
@@ -51,26 +55,23 @@ impl Pause {
     }
 
     /// After a failed attempt. One that failed at the same call as the one before has got nowhere, and waits twice as
-    /// long; one that got further begins anew.
+    /// long; one that got further begins anew. The database is ours: as soon as it is back, the work goes on.
     fn after(last: Option<&Self>, error: &Error) -> Self {
-        let action = match error {
-            Error::Cloud(said) => said.said().action,
-            Error::Store(_) => "the database",
+        let Error::Cloud(said) = error else {
+            return Self::of(FIRST_PAUSE, DATABASE);
         };
+        let action = said.said().action;
         let length = match last {
             Some(last) if last.action == action => (last.length * 2).min(LONGEST_PAUSE),
             _ => FIRST_PAUSE,
         };
         Self::of(length, action)
     }
-}
 
-/// What was made a moment ago: a listing may not show it yet, and it must not be made twice.
-#[derive(Default)]
-pub(crate) struct Made {
-    pub(crate) vpc: Option<(Instant, Vpc)>,
-    /// With the VPC that it was made for.
-    pub(crate) gateway: Option<(Instant, String, Gateway)>,
+    /// Whether it only waits, so that news of the cluster end it.
+    fn is_waiting(&self) -> bool {
+        self.action.is_empty()
+    }
 }
 
 /// A site, and what the work on it needs.
@@ -81,11 +82,19 @@ pub(crate) struct Site {
     pub(crate) cloud: Arc<dyn Cloud>,
     pub(crate) config: Arc<Config>,
     /// One creator of network objects per site: they have no client token.
-    pub(crate) network: Mutex<Made>,
+    pub(crate) network: Mutex<()>,
     /// The networks of clusters that wait, so that waiting asks EC2 nothing.
     pub(crate) prepared: Mutex<HashMap<ClusterId, (Instant, Network)>>,
+    /// No new step is begun any more: the worker stops, or has lost the site.
+    pub(crate) stop: CancellationToken,
     images: Mutex<HashMap<&'static str, (Instant, Image)>>,
     wake: Arc<Notify>,
+    /// Launches that wait for their turn or their answer, each as a task of its own.
+    launches: TaskTracker,
+    launching: SyncMutex<HashSet<LaunchId>>,
+    /// Clusters of which there is news.
+    stirred: SyncMutex<HashSet<ClusterId>>,
+    suspicion: Notify,
 }
 
 impl Site {
@@ -96,30 +105,37 @@ impl Site {
         cloud: Arc<dyn Cloud>,
         config: Arc<Config>,
         wake: Arc<Notify>,
+        stop: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             lease,
             installation,
             pool,
-            cloud,
+            cloud: cloud.until(stop.clone()),
             config,
             network: Mutex::default(),
             prepared: Mutex::default(),
+            stop,
             images: Mutex::new(HashMap::new()),
             wake,
+            launches: TaskTracker::new(),
+            launching: SyncMutex::default(),
+            stirred: SyncMutex::default(),
+            suspicion: Notify::new(),
         })
     }
 
-    /// Works on the site until `shutdown`, or until the lease is lost.
-    pub(crate) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+    /// Works on the site until it is stopped, or until the lease is lost.
+    pub(crate) async fn run(self: Arc<Self>) {
         let span = info_span!("site", site = %self.lease.site_id, region = self.lease.region);
         async {
-            let stop = shutdown.child_token();
+            let stop = self.stop.clone();
             let sweeper = Sweeper::new(Arc::clone(&self));
             // The lease is kept until the last step under way has ended, so that nobody else makes the same things.
             let drained = CancellationToken::new();
             let work = async {
-                tokio::join!(sweeper.run(&stop), self.dispatch(&stop));
+                let leftovers = leftovers::run(Arc::clone(&self), &stop);
+                tokio::join!(sweeper.run(&stop), self.dispatch(&stop), leftovers);
                 drained.cancel();
             };
             tokio::join!(self.keep_lease(&stop, &drained), work);
@@ -170,7 +186,11 @@ impl Site {
         loop {
             match self.working().await {
                 Ok(clusters) => {
-                    pauses.retain(|cluster, _| clusters.contains(cluster));
+                    let stirred = self.take_stirred(&busy);
+                    pauses.retain(|cluster, pause| {
+                        let has_news = pause.is_waiting() && stirred.contains(cluster);
+                        clusters.contains(cluster) && !has_news
+                    });
                     for cluster in clusters {
                         let is_paused = pauses
                             .get(&cluster)
@@ -220,6 +240,61 @@ impl Site {
         }
         // A step under way is let come to its end: what it has asked of EC2 is written down.
         while running.join_next().await.is_some() {}
+        self.launches.close();
+        self.launches.wait().await;
+    }
+
+    /// The clusters of which there is news, but those that are being reconciled: their pass may have looked before.
+    fn take_stirred(&self, busy: &HashSet<ClusterId>) -> HashSet<ClusterId> {
+        let mut all = locked(&self.stirred);
+        let (kept, taken) = all.drain().partition(|cluster| busy.contains(cluster));
+        *all = kept;
+        taken
+    }
+
+    /// Lets a cluster be looked at now, although it waits.
+    pub(crate) fn stir(&self, cluster: ClusterId) {
+        locked(&self.stirred).insert(cluster);
+        self.wake.notify_one();
+    }
+
+    /// Runs what becomes of a launch as a task of its own, unless it runs already, so that its cluster's pass need not
+    /// wait for it.
+    pub(crate) fn follow_launch(
+        self: &Arc<Self>,
+        cluster: ClusterId,
+        launch: LaunchId,
+        work: impl Future<Output = Result<(), Error>> + Send + 'static,
+    ) {
+        if !locked(&self.launching).insert(launch) {
+            return;
+        }
+        let site = Arc::clone(self);
+        let task = async move {
+            match work.await {
+                Ok(()) | Err(Error::Cloud(aws::Error::Stopped(_))) => {}
+                Err(Error::Store(store::Error::LeaseLost)) => site.stop.cancel(),
+                // The row still says that the outcome is not known, so it is found out at the next attempt.
+                Err(error) => warn!(%launch, %error, "the launch has no outcome yet"),
+            }
+            locked(&site.launching).remove(&launch);
+            site.stir(cluster);
+        };
+        self.launches.spawn(task.in_current_span());
+    }
+
+    /// Whether a task follows the launch.
+    pub(crate) fn is_followed(&self, launch: LaunchId) -> bool {
+        locked(&self.launching).contains(&launch)
+    }
+
+    /// Something may exist that no row will know.
+    pub(crate) fn look_for_leftovers(&self) {
+        self.suspicion.notify_one();
+    }
+
+    pub(crate) async fn leftovers_suspected(&self) {
+        self.suspicion.notified().await;
     }
 
     async fn working(&self) -> Result<Vec<ClusterId>, Error> {
@@ -242,11 +317,6 @@ impl Site {
         Ok(())
     }
 
-    /// Lets the clusters be looked at now.
-    pub(crate) fn look_again(&self) {
-        self.wake.notify_one();
-    }
-
     /// The image for new nodes; looked up at most once an hour.
     pub(crate) async fn image(&self, architecture: Architecture) -> aws::Result<Option<Image>> {
         let mut images = self.images.lock().await;
@@ -264,4 +334,9 @@ impl Site {
         }
         Ok(found)
     }
+}
+
+/// A panic under these locks leaves a set that is whole.
+fn locked<T>(set: &SyncMutex<T>) -> MutexGuard<'_, T> {
+    set.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -104,7 +104,6 @@ impl Sweeper {
         let by_id: HashMap<&str, &Instance> =
             instances.iter().map(|i| (i.id.as_str(), i)).collect();
         let mut seen = Vec::new();
-        let mut changed = false;
         for node in &nodes {
             match by_id.get(node.instance_id.as_str()) {
                 Some(instance) => {
@@ -112,8 +111,7 @@ impl Sweeper {
                     let state = node::observe(node.state, instance.state);
                     let addresses = addresses(node, instance, state);
                     if state != node.state || addresses != node.addresses {
-                        changed |=
-                            apply(&self.site, node, state, &addresses, Some(instance)).await?;
+                        apply(&self.site, node, state, &addresses, Some(instance)).await?;
                     } else if state == NodeState::Deployed {
                         seen.push(node.id);
                     }
@@ -124,7 +122,7 @@ impl Sweeper {
                     let since = *memory.missing.entry(node.id).or_insert_with(Instant::now);
                     if node.known_for > self.grace() && since.elapsed() > self.site.config.grace {
                         let gone = NodeState::Terminated;
-                        changed |= apply(&self.site, node, gone, &node.addresses, None).await?;
+                        apply(&self.site, node, gone, &node.addresses, None).await?;
                     }
                 }
             }
@@ -132,9 +130,6 @@ impl Sweeper {
         memory
             .missing
             .retain(|id, _| nodes.iter().any(|node| node.id == *id));
-        if changed {
-            self.site.look_again();
-        }
         self.mark_seen(&seen).await?;
         self.end_strangers(&instances, &mut memory.strangers)
             .await?;
@@ -171,11 +166,10 @@ impl Sweeper {
             .await?
             .into_iter()
             .collect();
-        let open: HashSet<LaunchId> =
-            store::launch::open_of_site(&mut conn, self.site.lease.site_id)
-                .await?
-                .into_iter()
-                .collect();
+        let open: HashSet<LaunchId> = store::launch::all_open(&mut conn)
+            .await?
+            .into_iter()
+            .collect();
         drop(conn);
         let is_awaited = |instance: &Instance| {
             instance
@@ -210,14 +204,14 @@ impl Sweeper {
     }
 }
 
-/// Writes down what was seen of a node, unless it has changed since it was read. Answers whether it was written.
+/// Writes down what was seen of a node, unless it has changed since it was read.
 pub(crate) async fn apply(
     site: &Site,
     node: &Watched,
     state: NodeState,
     addresses: &Addresses,
     instance: Option<&Instance>,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let mut tx = site.fence().await?;
     // The cluster before its node, as everybody locks them.
     let (cluster_state, action) = store::cluster::lock_under_way(&mut tx, node.cluster_id).await?;
@@ -228,7 +222,7 @@ pub(crate) async fn apply(
         let line = format!("Instance {} is terminated: {why}", node.instance_id);
         store::action::log_on_nodes(&mut tx, &[(node.id, line)]).await?;
         if !store::node::bury_observed(&mut tx, node).await? {
-            return Ok(false);
+            return Ok(());
         }
         let was_unasked = node.state != NodeState::Terminating;
         info!(node = %node.id, instance = node.instance_id, why, unasked = was_unasked, "node terminated");
@@ -248,7 +242,7 @@ pub(crate) async fn apply(
             }
         }
     } else if !store::node::observe(&mut tx, node, state, addresses).await? {
-        return Ok(false);
+        return Ok(());
     } else if state != node.state {
         info!(node = %node.id, instance = node.instance_id, from = %node.state, to = %state, "node changed");
         if let Some(action) = action {
@@ -260,7 +254,8 @@ pub(crate) async fn apply(
         }
     }
     tx.commit().await?;
-    Ok(true)
+    site.stir(node.cluster_id);
+    Ok(())
 }
 
 fn is_changing(node: &Watched) -> bool {

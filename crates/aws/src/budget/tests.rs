@@ -11,11 +11,16 @@ fn cluster(n: u128) -> Flow {
 }
 
 /// Makes calls one after the other; when, in milliseconds, each could be made.
-async fn calls(budget: &Budget, action: &'static str, instances: u32, count: usize) -> Vec<u128> {
+async fn calls(
+    budget: &Arc<Budget>,
+    action: &'static str,
+    instances: u32,
+    count: usize,
+) -> Vec<u128> {
     let begin = Instant::now();
     let mut times = Vec::new();
     for _ in 0..count {
-        budget.take(action, None, instances).await;
+        budget.take(action, None, instances).await.used();
         times.push(begin.elapsed().as_millis());
     }
     times
@@ -23,36 +28,37 @@ async fn calls(budget: &Budget, action: &'static str, instances: u32, count: usi
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_goes_at_once_and_the_rest_at_the_refill() {
-    let times = calls(&Budget::default(), "RunInstances", 1, 8).await;
-    assert_eq!(times, [0, 0, 0, 0, 0, 500, 1000, 1500]);
-    let times = calls(&Budget::default(), "DescribeInstances", 0, 101).await;
-    assert_eq!((times[99], times[100]), (0, 50));
-    let times = calls(&Budget::default(), "CreateVpc", 0, 51).await;
-    assert_eq!((times[49], times[50]), (0, 200));
+    let times = calls(&Arc::default(), "RunInstances", 1, 8).await;
+    // The first refilled token comes after the time that a call may travel.
+    assert_eq!(times, [0, 0, 0, 0, 0, 750, 1250, 1750]);
+    let times = calls(&Arc::default(), "DescribeInstances", 0, 101).await;
+    assert_eq!((times[99], times[100]), (0, 300));
+    let times = calls(&Arc::default(), "CreateVpc", 0, 51).await;
+    assert_eq!((times[49], times[50]), (0, 450));
 }
 
 #[tokio::test(start_paused = true)]
 async fn instances_have_a_bucket_of_their_own() {
     // The calls would do with 5 at once and 2 a second after that; the instances are what is short from 1000 on.
-    let times = calls(&Budget::default(), "RunInstances", 100, 11).await;
+    let times = calls(&Arc::default(), "RunInstances", 100, 11).await;
     assert_eq!(times[4], 0);
-    assert!(times[9] <= 2500, "{times:?}");
+    assert!(times[9] <= 2750, "{times:?}");
     // 100 more at 2 a second, less what was refilled meanwhile.
-    assert!((47_000..=50_000).contains(&times[10]), "{times:?}");
-    let times = calls(&Budget::default(), "TerminateInstances", 1000, 2).await;
-    assert_eq!(times, [0, 50_000]);
+    assert!((47_000..=50_250).contains(&times[10]), "{times:?}");
+    let times = calls(&Arc::default(), "TerminateInstances", 1000, 2).await;
+    assert_eq!(times, [0, 50_250]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn more_than_a_bucket_holds_is_taken_when_it_is_full() {
-    let times = calls(&Budget::default(), "TerminateInstances", 1500, 2).await;
+    let times = calls(&Arc::default(), "TerminateInstances", 1500, 2).await;
     // 500 below empty, then 1000 again.
-    assert_eq!(times, [0, 75_000]);
+    assert_eq!(times, [0, 75_250]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn actions_do_not_wait_for_each_other() {
-    let budget = Budget::default();
+    let budget = Arc::<Budget>::default();
     calls(&budget, "RunInstances", 100, 10).await;
     assert_eq!(calls(&budget, "TerminateInstances", 10, 1).await, [0]);
     assert_eq!(calls(&budget, "DescribeInstances", 0, 1).await, [0]);
@@ -60,7 +66,7 @@ async fn actions_do_not_wait_for_each_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_empties_the_bucket_and_slows_its_refill_until_it_has_recovered() {
-    let budget = Budget::default();
+    let budget = Arc::<Budget>::default();
     budget.refused("CreateVpc");
     // Half of 5 a second.
     assert_eq!(calls(&budget, "CreateVpc", 0, 2).await, [400, 800]);
@@ -72,12 +78,12 @@ async fn a_refusal_empties_the_bucket_and_slows_its_refill_until_it_has_recovere
     tokio::time::advance(RECOVERY).await;
     calls(&budget, "CreateVpc", 0, 50).await;
     let times = calls(&budget, "CreateVpc", 0, 1).await;
-    assert_eq!(times, [200]);
+    assert_eq!(times, [450]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refill_never_comes_to_a_stop() {
-    let budget = Budget::default();
+    let budget = Arc::<Budget>::default();
     for _ in 0..100 {
         budget.refused("CreateVpc");
     }
@@ -91,7 +97,8 @@ async fn served(budget: Arc<Budget>, asked: &[(u128, u32)]) -> Vec<u128> {
     for (flow, instances) in asked.iter().copied() {
         let (budget, sender) = (Arc::clone(&budget), sender.clone());
         tokio::spawn(async move {
-            budget.take("RunInstances", cluster(flow), instances).await;
+            let turn = budget.take("RunInstances", cluster(flow), instances).await;
+            turn.used();
             let _ = sender.send(flow);
         });
         // It has its place before the next one asks.
@@ -140,7 +147,7 @@ async fn who_gives_up_waiting_holds_up_nobody() {
     let begin = Instant::now();
     let (gave_up, ()) = tokio::join!(impatient, async {
         tokio::task::yield_now().await;
-        budget.take("RunInstances", cluster(2), 2).await;
+        budget.take("RunInstances", cluster(2), 2).await.used();
     });
     assert!(gave_up.is_err());
     assert!(
@@ -148,4 +155,27 @@ async fn who_gives_up_waiting_holds_up_nobody() {
         "{:?}",
         begin.elapsed()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_is_not_used_goes_back() {
+    let budget = Arc::<Budget>::default();
+    for _ in 0..20 {
+        drop(budget.take("RunInstances", cluster(1), 1000).await);
+    }
+    assert_eq!(calls(&budget, "RunInstances", 200, 5).await, [0; 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_again_and_again_does_not_lose_his_turn_to_others() {
+    let budget = Arc::<Budget>::default();
+    calls(&budget, "RunInstances", 100, 10).await;
+    // A cluster that gives up and asks anew ten times is not counted as if it had been served.
+    for _ in 0..10 {
+        let wait = budget.take("RunInstances", cluster(1), 100);
+        let gave_up = tokio::time::timeout(Duration::from_millis(1), wait).await;
+        assert!(gave_up.is_err());
+    }
+    let order = served(budget, &[(2, 100), (2, 100), (1, 100)]).await;
+    assert_eq!(order, [2, 1, 2]);
 }

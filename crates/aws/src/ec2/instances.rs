@@ -14,7 +14,7 @@ use aws_smithy_types::base64;
 use domain::{catalogue::Architecture, launch::LaunchRequest, tags::Tag};
 
 use super::{Ec2, filter, sdk_tags, tag_specification};
-use crate::{Image, Instance, Instances, Result, read};
+use crate::{Image, Instance, Instances, Result, Turn, read};
 
 /// Canonical's account (Ubuntu documentation, "Find Ubuntu images on AWS").
 const CANONICAL: &str = "099720109477";
@@ -60,7 +60,7 @@ impl Ec2 {
 #[async_trait]
 impl Instances for Ec2 {
     async fn zones(&self) -> Result<Vec<String>> {
-        self.turn("DescribeAvailabilityZones").await;
+        self.turn("DescribeAvailabilityZones").await?;
         let answer = self
             .client
             .describe_availability_zones()
@@ -85,7 +85,7 @@ impl Instances for Ec2 {
     }
 
     async fn zones_offering(&self, instance_type: &str) -> Result<BTreeSet<String>> {
-        self.turn("DescribeInstanceTypeOfferings").await;
+        self.turn("DescribeInstanceTypeOfferings").await?;
         let answer = self
             .client
             .describe_instance_type_offerings()
@@ -103,7 +103,7 @@ impl Instances for Ec2 {
     }
 
     async fn newest_image(&self, architecture: Architecture) -> Result<Option<Image>> {
-        self.turn("DescribeImages").await;
+        self.turn("DescribeImages").await?;
         // Ubuntu's LTS releases are those of an even year's April; their names end in two digits and ".04".
         let name = format!(
             "ubuntu/images/hvm-ssd*/ubuntu-*-??.04-{}-server-*",
@@ -134,7 +134,7 @@ impl Instances for Ec2 {
     }
 
     async fn image(&self, image_id: &str) -> Result<Option<Image>> {
-        self.turn("DescribeImages").await;
+        self.turn("DescribeImages").await?;
         let answer = self
             .client
             .describe_images()
@@ -150,7 +150,7 @@ impl Instances for Ec2 {
     }
 
     async fn dry_run(&self, request: &LaunchRequest) -> Result<()> {
-        self.turn("RunInstances").await;
+        self.turn("RunInstances").await?;
         let answer = self
             .launch(request)
             .min_count(1)
@@ -166,13 +166,18 @@ impl Instances for Ec2 {
         }
     }
 
+    async fn turn_to_launch(&self, count: u32) -> Result<Turn> {
+        self.turn_of("RunInstances", count).await
+    }
+
     async fn run_instances(
         &self,
+        turn: Turn,
         request: &LaunchRequest,
         client_token: &str,
         count: u32,
     ) -> Result<Vec<Instance>> {
-        self.turn_of("RunInstances", count as usize).await;
+        turn.used();
         let answer = self
             .launch(request)
             .client_token(client_token)
@@ -193,7 +198,7 @@ impl Instances for Ec2 {
         let mut instances = Vec::new();
         let mut next = None;
         loop {
-            self.turn("DescribeInstances").await;
+            self.turn("DescribeInstances").await?;
             let page = self
                 .client
                 .describe_instances()
@@ -218,7 +223,8 @@ impl Instances for Ec2 {
     }
 
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()> {
-        self.turn_of("TerminateInstances", instance_ids.len()).await;
+        let count = u32::try_from(instance_ids.len()).unwrap_or(u32::MAX);
+        self.turn_of("TerminateInstances", count).await?.used();
         self.client
             .terminate_instances()
             .set_instance_ids(Some(instance_ids.to_vec()))
@@ -229,7 +235,7 @@ impl Instances for Ec2 {
     }
 
     async fn create_tags(&self, resource_id: &str, tags: &[Tag]) -> Result<()> {
-        self.turn("CreateTags").await;
+        self.turn("CreateTags").await?;
         self.client
             .create_tags()
             .resources(resource_id)

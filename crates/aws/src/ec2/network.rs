@@ -26,7 +26,7 @@ impl Network for Ec2 {
     }
 
     async fn create_vpc(&self, cidr: &str, tags: &[Tag]) -> Result<Vpc> {
-        self.turn("CreateVpc").await;
+        self.turn("CreateVpc").await?;
         let answer = self
             .client
             .create_vpc()
@@ -42,7 +42,7 @@ impl Network for Ec2 {
     }
 
     async fn enable_dns_hostnames(&self, vpc_id: &str) -> Result<()> {
-        self.turn("ModifyVpcAttribute").await;
+        self.turn("ModifyVpcAttribute").await?;
         self.client
             .modify_vpc_attribute()
             .vpc_id(vpc_id)
@@ -68,7 +68,7 @@ impl Network for Ec2 {
         cidr: &str,
         tags: &[Tag],
     ) -> Result<Subnet> {
-        self.turn("CreateSubnet").await;
+        self.turn("CreateSubnet").await?;
         let answer = self
             .client
             .create_subnet()
@@ -86,7 +86,7 @@ impl Network for Ec2 {
     }
 
     async fn map_public_ips(&self, subnet_id: &str) -> Result<()> {
-        self.turn("ModifySubnetAttribute").await;
+        self.turn("ModifySubnetAttribute").await?;
         self.client
             .modify_subnet_attribute()
             .subnet_id(subnet_id)
@@ -98,7 +98,7 @@ impl Network for Ec2 {
     }
 
     async fn delete_subnet(&self, subnet_id: &str) -> Result<()> {
-        self.turn("DeleteSubnet").await;
+        self.turn("DeleteSubnet").await?;
         self.client
             .delete_subnet()
             .subnet_id(subnet_id)
@@ -121,7 +121,7 @@ impl Network for Ec2 {
     }
 
     async fn create_gateway(&self, tags: &[Tag]) -> Result<Gateway> {
-        self.turn("CreateInternetGateway").await;
+        self.turn("CreateInternetGateway").await?;
         let answer = self
             .client
             .create_internet_gateway()
@@ -136,7 +136,7 @@ impl Network for Ec2 {
     }
 
     async fn attach_gateway(&self, gateway_id: &str, vpc_id: &str) -> Result<()> {
-        self.turn("AttachInternetGateway").await;
+        self.turn("AttachInternetGateway").await?;
         let answer = self
             .client
             .attach_internet_gateway()
@@ -152,21 +152,7 @@ impl Network for Ec2 {
     }
 
     async fn route_tables(&self, vpc_id: &str) -> Result<Vec<RouteTable>> {
-        self.turn("DescribeRouteTables").await;
-        let mut pages = self
-            .client
-            .describe_route_tables()
-            .filters(filter("vpc-id", vpc_id))
-            .into_paginator()
-            .items()
-            .send();
-        let mut tables = Vec::new();
-        while let Some(table) = pages.next().await {
-            tables.extend(read::route_table(
-                table.map_err(self.said("DescribeRouteTables"))?,
-            ));
-        }
-        Ok(tables)
+        self.find_route_tables(filter("vpc-id", vpc_id)).await
     }
 
     async fn create_route_table(
@@ -175,7 +161,7 @@ impl Network for Ec2 {
         client_token: &str,
         tags: &[Tag],
     ) -> Result<RouteTable> {
-        self.turn("CreateRouteTable").await;
+        self.turn("CreateRouteTable").await?;
         let answer = self
             .client
             .create_route_table()
@@ -192,7 +178,7 @@ impl Network for Ec2 {
     }
 
     async fn create_default_route(&self, route_table_id: &str, gateway_id: &str) -> Result<()> {
-        self.turn("CreateRoute").await;
+        self.turn("CreateRoute").await?;
         let answer = self
             .client
             .create_route()
@@ -205,7 +191,7 @@ impl Network for Ec2 {
     }
 
     async fn associate_route_table(&self, route_table_id: &str, subnet_id: &str) -> Result<()> {
-        self.turn("AssociateRouteTable").await;
+        self.turn("AssociateRouteTable").await?;
         let answer = self
             .client
             .associate_route_table()
@@ -232,7 +218,7 @@ impl Network for Ec2 {
         name: &str,
         tags: &[Tag],
     ) -> Result<SecurityGroup> {
-        self.turn("CreateSecurityGroup").await;
+        self.turn("CreateSecurityGroup").await?;
         let answer = self
             .client
             .create_security_group()
@@ -255,7 +241,7 @@ impl Network for Ec2 {
     }
 
     async fn authorize_ingress(&self, group_id: &str, ingress: &[Ingress]) -> Result<()> {
-        self.turn("AuthorizeSecurityGroupIngress").await;
+        self.turn("AuthorizeSecurityGroupIngress").await?;
         let permissions = ingress.iter().map(|rule| match rule {
             Ingress::Tcp(port) => IpPermission::builder()
                 .ip_protocol("tcp")
@@ -284,8 +270,8 @@ impl Network for Ec2 {
 }
 
 impl Ec2 {
-    async fn find_vpcs(&self, filter: Filter) -> Result<Vec<Vpc>> {
-        self.turn("DescribeVpcs").await;
+    pub(super) async fn find_vpcs(&self, filter: Filter) -> Result<Vec<Vpc>> {
+        self.turn("DescribeVpcs").await?;
         let answer = self
             .client
             .describe_vpcs()
@@ -301,8 +287,8 @@ impl Ec2 {
             .collect())
     }
 
-    async fn find_subnets(&self, filter: Filter) -> Result<Vec<Subnet>> {
-        self.turn("DescribeSubnets").await;
+    pub(super) async fn find_subnets(&self, filter: Filter) -> Result<Vec<Subnet>> {
+        self.turn("DescribeSubnets").await?;
         let mut pages = self
             .client
             .describe_subnets()
@@ -317,8 +303,8 @@ impl Ec2 {
         Ok(subnets)
     }
 
-    async fn find_gateways(&self, filter: Filter) -> Result<Vec<Gateway>> {
-        self.turn("DescribeInternetGateways").await;
+    pub(super) async fn find_gateways(&self, filter: Filter) -> Result<Vec<Gateway>> {
+        self.turn("DescribeInternetGateways").await?;
         let answer = self
             .client
             .describe_internet_gateways()
@@ -334,8 +320,29 @@ impl Ec2 {
             .collect())
     }
 
-    async fn find_security_groups(&self, filters: Vec<Filter>) -> Result<Vec<SecurityGroup>> {
-        self.turn("DescribeSecurityGroups").await;
+    pub(super) async fn find_route_tables(&self, filter: Filter) -> Result<Vec<RouteTable>> {
+        self.turn("DescribeRouteTables").await?;
+        let mut pages = self
+            .client
+            .describe_route_tables()
+            .filters(filter)
+            .into_paginator()
+            .items()
+            .send();
+        let mut tables = Vec::new();
+        while let Some(table) = pages.next().await {
+            tables.extend(read::route_table(
+                table.map_err(self.said("DescribeRouteTables"))?,
+            ));
+        }
+        Ok(tables)
+    }
+
+    pub(super) async fn find_security_groups(
+        &self,
+        filters: Vec<Filter>,
+    ) -> Result<Vec<SecurityGroup>> {
+        self.turn("DescribeSecurityGroups").await?;
         let answer = self
             .client
             .describe_security_groups()

@@ -103,6 +103,7 @@ fn a_deploy_prepares_the_network_then_places_then_launches_then_waits_then_settl
     view.launches = vec![Launch {
         id: launch,
         is_sent: false,
+        is_followed: false,
         retry_at: at(1000),
     }];
     assert_eq!(next_step(&view), Step::Launch(vec![launch]));
@@ -134,6 +135,7 @@ fn i5_a_node_whose_launch_is_unsettled_is_never_placed_again_nor_retired() {
     view.launches = vec![Launch {
         id: launch,
         is_sent: true,
+        is_followed: false,
         retry_at: at(1010),
     }];
     assert_eq!(next_step(&view), Step::Wait(Some(at(1010))));
@@ -278,6 +280,7 @@ fn a_canceled_deploy_takes_back_what_was_not_sent_finds_what_was_and_keeps_what_
     let launch = |id, is_sent, retry_at| Launch {
         id,
         is_sent,
+        is_followed: false,
         retry_at: at(retry_at),
     };
     view.launches = vec![launch(unsent, false, 1000), launch(sent, true, 1005)];
@@ -328,4 +331,34 @@ fn a_canceled_scale_down_takes_no_further_node_and_wants_those_that_are_left() {
             end: End::Canceled
         }
     );
+}
+
+#[test]
+fn a_launch_that_is_followed_is_not_sent_again_and_holds_nothing_else_up() {
+    let followed = LaunchId(Uuid::from_u128(77));
+    let mut on_its_way = unplaced(1);
+    on_its_way.launch_id = Some(followed);
+    let mut view = view(ClusterState::Deploying, 2, vec![on_its_way, unplaced(2)]);
+    view.launches = vec![Launch {
+        id: followed,
+        is_sent: false,
+        is_followed: true,
+        retry_at: at(0),
+    }];
+    assert_eq!(next_step(&view), Step::PrepareNetwork);
+    view.nodes.truncate(1);
+    assert_eq!(next_step(&view), Step::Wait(Some(at(0))));
+}
+
+#[test]
+fn tags_are_written_a_few_at_a_time() {
+    let mut nodes: Vec<Node> = (1..=45).map(|n| running(n, "a")).collect();
+    for node in &mut nodes {
+        node.is_tagged = false;
+    }
+    let view = view(ClusterState::Deployed, 45, nodes);
+    match next_step(&view) {
+        Step::Tag(some) => assert_eq!(some.len(), TAGGED_AT_A_TIME),
+        other => panic!("{other:?}"),
+    }
 }

@@ -2,11 +2,15 @@
 //!
 //! A launch's token is only ever sent with the request that was committed with it, as often as it takes until the
 //! outcome is known: the instances' ids, or a definite refusal. A lost answer is neither.
+//!
+//! Each launch is followed by a task of its own, since one may wait long for its turn or its answer: meanwhile its
+//! cluster's pass sees to the others, to the zones that refused, and to what the user has changed.
+
+use std::sync::Arc;
 
 use aws::Instance;
 use chrono::TimeDelta;
 use domain::{ids::LaunchId, tags};
-use futures::future::join_all;
 use store::launch::Launch;
 use tracing::warn;
 
@@ -25,16 +29,18 @@ const LONGEST_PAUSE_S: i64 = 60;
 /// How long after a look for a launch's instances the next one follows.
 const FIND_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(2);
 
-/// Sends these launches, all at once, and writes down what came of each.
-pub(crate) async fn send(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(), Error> {
+/// Begins to send these launches, each as soon as EC2's limits allow, and to write down what comes of each.
+pub(crate) fn send(site: &Arc<Site>, look: &Arc<Look>, ids: &[LaunchId]) {
     let due = look
         .launches
         .iter()
         .filter(|launch| ids.contains(&launch.id));
-    join_all(due.map(|launch| send_one(site, look, launch)))
-        .await
-        .into_iter()
-        .collect()
+    for launch in due {
+        let (its_site, its_look, its_launch) = (Arc::clone(site), Arc::clone(look), launch.clone());
+        site.follow_launch(look.cluster.id, launch.id, async move {
+            send_one(&its_site, &its_look, &its_launch).await
+        });
+    }
 }
 
 /// Takes back launches that were never sent: their operation was canceled.
@@ -77,22 +83,25 @@ pub(crate) async fn find(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(
 }
 
 async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error> {
-    let pause = TimeDelta::seconds((2_i64 << launch.attempts.min(5)).min(LONGEST_PAUSE_S));
-    // What was canceled since the look is not sent any more.
-    let Some(mut tx) = fence_unchanged(site, look).await? else {
-        return Ok(());
-    };
-    store::launch::mark_sent(&mut tx, launch.id, pause).await?;
-    tx.commit().await?;
     if launch.sent_ago.is_some_and(|ago| ago > TOKEN_TRUSTED_FOR) {
         let found = launched_by(look, launch.id).await?;
         if !found.is_empty() {
             return succeed(site, look, launch, &found).await;
         }
     }
+    let turn = look.cloud.turn_to_launch(launch.count).await?;
+    let pause = TimeDelta::seconds((2_i64 << launch.attempts.min(5)).min(LONGEST_PAUSE_S));
+    // What was canceled since the look is not sent any more.
+    let Some(mut tx) = fence_unchanged(site, look).await? else {
+        return Ok(());
+    };
+    if !store::launch::mark_sent(&mut tx, launch.id, pause).await? {
+        return Ok(());
+    }
+    tx.commit().await?;
     match look
         .cloud
-        .run_instances(&launch.request, &launch.client_token, launch.count)
+        .run_instances(turn, &launch.request, &launch.client_token, launch.count)
         .await
     {
         Ok(instances) => succeed(site, look, launch, &instances).await,
@@ -142,6 +151,7 @@ async fn apply_error(
         }
     }
     match &error {
+        aws::Error::Stopped(_) => Ok(()),
         // Nobody knows, or nothing has happened yet: the same token again, later.
         aws::Error::Throttled(_) | aws::Error::OutcomeUnknown(_) => {
             site.log(

@@ -51,6 +51,7 @@ pub(crate) async fn look(
             .map(|launch| plan::Launch {
                 id: launch.id,
                 is_sent: launch.sent_ago.is_some(),
+                is_followed: site.is_followed(launch.id),
                 retry_at: launch.retry_at,
             })
             .collect(),

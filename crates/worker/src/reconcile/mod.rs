@@ -1,9 +1,10 @@
 //! One pass over a cluster: look, plan, act, apply, until there is nothing to do or only waiting is left.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     ids::ClusterId,
+    network::ObjectKind,
     plan::{Step, next_step},
 };
 use sqlx::{Postgres, Transaction};
@@ -12,6 +13,7 @@ use tracing::debug;
 
 use crate::{Error, site::Site};
 
+mod creation;
 mod launch;
 mod look;
 mod network;
@@ -41,6 +43,8 @@ pub(crate) enum Stop {
     Fail(String),
     /// Try again later.
     Later(Error),
+    /// Whether an object of this kind was made shows in a moment; no other is asked for before.
+    NotYet(ObjectKind),
 }
 
 impl From<Error> for Stop {
@@ -78,7 +82,7 @@ impl From<aws::Error> for Stop {
 ///
 /// # Errors
 /// What made an attempt fail that is worth another one later.
-pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> {
+pub(crate) async fn run(site: &Arc<Site>, cluster: ClusterId) -> Result<Rest, Error> {
     operations::carry_on(site, cluster).await?;
     // The network is looked at once in a pass, and kept while waiting. Launches that are decided are taken off its
     // free addresses.
@@ -99,6 +103,10 @@ pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> 
         else {
             return Ok(Rest::Quiet);
         };
+        if site.stop.is_cancelled() {
+            return Ok(Rest::Waiting);
+        }
+        let look = Arc::new(look);
         let step = next_step(&look.view);
         debug!(?step);
         let outcome = match step {
@@ -125,7 +133,10 @@ pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> 
                 }
                 decided
             }
-            Step::Launch(ids) => launch::send(site, &look, &ids).await.map_err(Stop::Later),
+            Step::Launch(ids) => {
+                launch::send(site, &look, &ids);
+                Ok(())
+            }
             Step::Withdraw(ids) => launch::withdraw(site, &look, &ids)
                 .await
                 .map_err(Stop::Later),
@@ -152,12 +163,18 @@ pub(crate) async fn run(site: &Site, cluster: ClusterId) -> Result<Rest, Error> 
         match outcome {
             Ok(()) => {}
             Err(Stop::Fail(reason)) => fail(site, &look, &reason).await?,
+            Err(Stop::NotYet(kind)) => {
+                let kind = kind.as_str();
+                let line = format!("Waiting until EC2 shows whether the {kind} was made");
+                log_once(site, &look, &line).await?;
+                return Ok(Rest::Waiting);
+            }
             Err(Stop::Later(error)) => {
-                if let (Error::Cloud(said), Some(action)) = (&error, look.cluster.action_id) {
-                    let mut tx = site.fence().await?;
-                    let line = format!("{said}; trying again");
-                    store::action::log_if_new(&mut tx, action, &line).await?;
-                    tx.commit().await?;
+                match &error {
+                    Error::Cloud(aws::Error::Stopped(_)) | Error::Store(_) => {}
+                    Error::Cloud(said) => {
+                        log_once(site, &look, &format!("{said}; trying again")).await?;
+                    }
                 }
                 return Err(error);
             }
@@ -174,6 +191,17 @@ async fn fail(site: &Site, look: &Look, reason: &str) -> Result<(), Error> {
     let mut tx = site.fence().await?;
     store::action::fail(&mut tx, action, reason).await?;
     store::action::log(&mut tx, action, reason).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Adds a line to the log of the operation, unless it is the last one already.
+async fn log_once(site: &Site, look: &Look, line: &str) -> Result<(), Error> {
+    let Some(action) = look.cluster.action_id else {
+        return Ok(());
+    };
+    let mut tx = site.fence().await?;
+    store::action::log_if_new(&mut tx, action, line).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -1,40 +1,39 @@
 //! The network of a cluster: found, and made where it is missing.
 //!
 //! None of these calls but CreateRouteTable has a client token. So each object is tagged in the call that makes it and
-//! looked up by its tag before one is made, and only one task per site makes any.
+//! looked up by its tag before one is made, and only one task per site makes any ([`super::creation`]).
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use aws::{Subnet, Vpc};
+use aws::{Subnet, Tags, Vpc};
 use domain::{
     ids::NetworkId,
-    network::{self, Found, LeftOut, Network, VPC_CIDR},
+    network::{self, Found, LeftOut, Network, ObjectKind, VPC_CIDR},
     placement, provider_options, tags,
 };
 
-use tokio::time::Instant;
-
-use super::{Look, Stop, security_group, subnets};
-use crate::site::{Made, Site};
-
-/// After this time a new object is in every listing (EC2 API guide, "Eventual consistency", speaks of seconds).
-const LISTED_WITHIN: Duration = Duration::from_secs(120);
+use super::{
+    Look, Stop,
+    creation::{self, Asked},
+    security_group, subnets,
+};
+use crate::site::Site;
 
 /// The choice of a cluster that leaves the VPC to Berth.
 const AUTO: &str = "auto";
 
 /// Finds the cluster's network, and makes what is missing of it.
 pub(crate) async fn prepare(site: &Site, look: &Look) -> Result<Network, Stop> {
-    let mut made = site.network.lock().await;
+    let _one_creator = site.network.lock().await;
     let found = match &look.cluster.provider_options.vpc {
         Some(vpc) if !vpc.subnets.is_empty() => given_subnets(site, look, vpc).await?,
         Some(vpc) => {
             let vpc = given_vpc(look, &vpc.id).await?;
-            managed_subnets(site, look, &mut made, &vpc, false).await?
+            managed_subnets(site, look, &vpc, false).await?
         }
         None => {
-            let (vpc, is_ours) = dc_vpc(site, look, &mut made).await?;
-            managed_subnets(site, look, &mut made, &vpc, is_ours).await?
+            let (vpc, is_ours) = dc_vpc(site, look).await?;
+            managed_subnets(site, look, &vpc, is_ours).await?
         }
     };
     take_off_in_flight(site, found).await
@@ -108,34 +107,47 @@ async fn offering(look: &Look) -> Result<BTreeSet<String>, Stop> {
 }
 
 /// `dc-vpc`, and whether this installation made it.
-async fn dc_vpc(site: &Site, look: &Look, made: &mut Made) -> Result<(Vpc, bool), Stop> {
+async fn dc_vpc(site: &Site, look: &Look) -> Result<(Vpc, bool), Stop> {
+    let kind = ObjectKind::Vpc;
+    let mut tx = site.fence().await?;
+    let network_id = store::network::ensure(&mut tx, site.lease.site_id, AUTO).await?;
+    tx.commit().await?;
     let installation = site.installation.to_string();
     let mut there = look.cloud.vpcs_named(tags::VPC_NAME).await?;
     let candidates = there.iter().map(|vpc| Found {
         id: &vpc.id,
         installation: vpc.tags.installation(),
     });
-    if let Some(id) = network::choose(candidates, &installation).map(str::to_owned) {
+    let known = creation::written_down(site, network_id, kind).await?;
+    if let Some(id) =
+        network::choose(candidates, &installation, known.as_deref()).map(str::to_owned)
+    {
         let index = there
             .iter()
             .position(|vpc| vpc.id == id)
             .unwrap_or_default();
         let vpc = there.swap_remove(index);
         let is_ours = vpc.tags.installation().is_some();
+        if is_ours {
+            creation::know(site, network_id, kind, &vpc.id).await?;
+        }
         return Ok((vpc, is_ours));
     }
-    if let Some((at, vpc)) = &made.vpc
-        && at.elapsed() < LISTED_WITHIN
-    {
-        return Ok((vpc.clone(), true));
+    let wanted = tags::network(site.installation, tags::VPC_NAME);
+    if let Asked::Made(id) = creation::asked(site, network_id, kind).await? {
+        let vpc = Vpc {
+            id,
+            cidr: VPC_CIDR.to_owned(),
+            tags: Tags(wanted.into_iter().collect()),
+        };
+        return Ok((vpc, true));
     }
-    let vpc = look
-        .cloud
-        .create_vpc(VPC_CIDR, &tags::network(site.installation, tags::VPC_NAME))
-        .await?;
-    made.vpc = Some((Instant::now(), vpc.clone()));
-    let line = format!("Created VPC {} ({}, {VPC_CIDR})", vpc.id, tags::VPC_NAME);
-    site.log(look.cluster.action_id, &line).await?;
+    let call = look.cloud.create_vpc(VPC_CIDR, &wanted);
+    let vpc = creation::create(site, look, network_id, kind, call, |vpc| {
+        let line = format!("Created VPC {} ({}, {VPC_CIDR})", vpc.id, tags::VPC_NAME);
+        (vpc.id.clone(), line)
+    })
+    .await?;
     Ok((vpc, true))
 }
 
@@ -143,7 +155,6 @@ async fn dc_vpc(site: &Site, look: &Look, made: &mut Made) -> Result<(Vpc, bool)
 async fn managed_subnets(
     site: &Site,
     look: &Look,
-    made: &mut Made,
     vpc: &Vpc,
     is_ours: bool,
 ) -> Result<Network, Stop> {
@@ -178,7 +189,7 @@ async fn managed_subnets(
         security_group_ids: &security_group_ids,
     };
     let there = subnets::ensure(site, look, &base, &zones, &offering, existing).await?;
-    connect(site, look, made, network_id, &vpc.id, &there.subnets).await?;
+    connect(site, look, network_id, &vpc.id, &there.subnets).await?;
     let (usable, mut left_out) = usable(look, there.subnets, &offering);
     let has_subnet = |zone: &String| usable.iter().any(|subnet| subnet.zone == *zone);
     left_out.extend(there.refused);
@@ -245,7 +256,6 @@ fn usable(
 async fn connect(
     site: &Site,
     look: &Look,
-    made: &mut Made,
     network_id: NetworkId,
     vpc_id: &str,
     subnets: &[Subnet],
@@ -266,15 +276,19 @@ async fn connect(
         id: &table.id,
         installation: table.tags.installation(),
     });
-    let table = match network::choose(candidates, &installation) {
+    let known = creation::written_down(site, network_id, ObjectKind::RouteTable).await?;
+    let table = match network::choose(candidates, &installation, known.as_deref()) {
         Some(id) => tables.iter().find(|table| table.id == id).cloned(),
         None => None,
     };
-    if table.is_some() {
+    if let Some(table) = &table {
         // It is listed, so that one that is missing later is another one, with another token.
         let mut tx = site.fence().await?;
         store::network::forget_route_table_token(&mut tx, network_id).await?;
         tx.commit().await?;
+        if table.tags.installation().is_some() {
+            creation::know(site, network_id, ObjectKind::RouteTable, &table.id).await?;
+        }
     }
     let is_complete = |table: &aws::RouteTable| {
         table.has_default_route
@@ -285,7 +299,7 @@ async fn connect(
     if table.as_ref().is_some_and(is_complete) {
         return Ok(());
     }
-    let gateway_id = gateway(site, look, made, vpc_id).await?;
+    let gateway_id = gateway(site, look, network_id, vpc_id).await?;
     let table = match table {
         Some(table) => table,
         None => route_table(site, look, network_id, vpc_id).await?,
@@ -319,54 +333,75 @@ async fn route_table(
     let token = store::network::route_table_token(&mut tx, network_id).await?;
     tx.commit().await?;
     let wanted = tags::network(site.installation, tags::ROUTE_TABLE_NAME);
-    let table = look
-        .cloud
-        .create_route_table(vpc_id, &token, &wanted)
-        .await?;
-    let line = format!(
-        "Created route table {} ({})",
-        table.id,
-        tags::ROUTE_TABLE_NAME
-    );
-    site.log(look.cluster.action_id, &line).await?;
-    Ok(table)
+    let call = look.cloud.create_route_table(vpc_id, &token, &wanted);
+    let kind = ObjectKind::RouteTable;
+    Ok(
+        creation::create(site, look, network_id, kind, call, |table| {
+            let line = format!(
+                "Created route table {} ({})",
+                table.id,
+                tags::ROUTE_TABLE_NAME
+            );
+            (table.id.clone(), line)
+        })
+        .await?,
+    )
 }
 
 /// The VPC's internet gateway: the one that is attached, else `dc-gateway`.
-async fn gateway(site: &Site, look: &Look, made: &mut Made, vpc_id: &str) -> Result<String, Stop> {
+async fn gateway(
+    site: &Site,
+    look: &Look,
+    network_id: NetworkId,
+    vpc_id: &str,
+) -> Result<String, Stop> {
+    let kind = ObjectKind::InternetGateway;
+    let known = creation::written_down(site, network_id, kind).await?;
     if let Some(gateway) = look.cloud.gateway_of(vpc_id).await? {
+        if known.is_some_and(|known| known != gateway.id) {
+            // A VPC has one gateway, and another one was faster: ours is of no use.
+            let mut tx = site.fence().await?;
+            store::network::creation::forget(&mut tx, network_id, kind).await?;
+            tx.commit().await?;
+            site.look_for_leftovers();
+        }
         return Ok(gateway.id);
     }
     let installation = site.installation.to_string();
     // One that was made but not attached is what a worker left that died in between; only our own is taken for it.
-    let left_over = look
-        .cloud
-        .gateways_named(tags::GATEWAY_NAME)
-        .await?
-        .into_iter()
-        .find(|gateway| {
-            gateway.vpc_id.is_none() && gateway.tags.installation() == Some(&installation)
-        });
-    let just_made = made
-        .gateway
-        .as_ref()
-        .filter(|(at, of, _)| of == vpc_id && at.elapsed() < LISTED_WITHIN);
-    let gateway = match (left_over, just_made) {
-        (Some(gateway), _) => gateway,
-        (None, Some((_, _, gateway))) => gateway.clone(),
-        (None, None) => {
-            let wanted = tags::network(site.installation, tags::GATEWAY_NAME);
-            let gateway = look.cloud.create_gateway(&wanted).await?;
-            made.gateway = Some((Instant::now(), vpc_id.to_owned(), gateway.clone()));
-            gateway
+    let there = look.cloud.gateways_named(tags::GATEWAY_NAME).await?;
+    let unattached = there
+        .iter()
+        .filter(|gateway| gateway.vpc_id.is_none() && gateway.tags.installation().is_some());
+    let candidates = unattached.map(|gateway| Found {
+        id: &gateway.id,
+        installation: gateway.tags.installation(),
+    });
+    let gateway_id = match network::choose(candidates, &installation, known.as_deref()) {
+        Some(id) => {
+            creation::know(site, network_id, kind, id).await?;
+            id.to_owned()
         }
+        None => match creation::asked(site, network_id, kind).await? {
+            Asked::Made(id) => id,
+            Asked::Nothing => {
+                let wanted = tags::network(site.installation, tags::GATEWAY_NAME);
+                let call = look.cloud.create_gateway(&wanted);
+                let gateway = creation::create(site, look, network_id, kind, call, |gateway| {
+                    let line = format!(
+                        "Created internet gateway {} ({})",
+                        gateway.id,
+                        tags::GATEWAY_NAME
+                    );
+                    (gateway.id.clone(), line)
+                })
+                .await?;
+                gateway.id
+            }
+        },
     };
-    look.cloud.attach_gateway(&gateway.id, vpc_id).await?;
-    let line = format!(
-        "Attached internet gateway {} ({}) to {vpc_id}",
-        gateway.id,
-        tags::GATEWAY_NAME
-    );
+    look.cloud.attach_gateway(&gateway_id, vpc_id).await?;
+    let line = format!("Attached internet gateway {gateway_id} to {vpc_id}");
     site.log(look.cluster.action_id, &line).await?;
-    Ok(gateway.id)
+    Ok(gateway_id)
 }

@@ -3,12 +3,12 @@
 use aws::{Ingress, SecurityGroup};
 use domain::{
     ids::NetworkId,
-    network::{self, Found},
+    network::{self, Found, ObjectKind},
     tags,
 };
 
-use super::{Look, Stop};
-use crate::site::Site;
+use super::{Look, Stop, creation};
+use crate::{Error, site::Site};
 
 /// SSH, the Docker engine's TLS port, and everything between the nodes.
 const RULES: [Ingress; 3] = [Ingress::Tcp(22), Ingress::Tcp(2376), Ingress::Itself];
@@ -89,21 +89,20 @@ async fn default_group(
         Some(group) if group.tags.installation().is_none() => return Ok(group.id),
         Some(group) => group,
         None => {
-            let group = look
-                .cloud
-                .create_security_group(vpc_id, &name, &tags::network(site.installation, &name))
-                .await
-                .map_err(|error| match error {
-                    // It was made a moment ago and is not listed yet.
-                    aws::Error::AlreadyThere(_) => Stop::Later(error.into()),
-                    other => other.into(),
-                })?;
-            site.log(
-                look.cluster.action_id,
-                &format!("Created security group {} ({name})", group.id),
-            )
-            .await?;
-            group
+            // Names are unique in a VPC, so that a second call makes no second group.
+            let wanted = tags::network(site.installation, &name);
+            let call = look.cloud.create_security_group(vpc_id, &name, &wanted);
+            let kind = ObjectKind::SecurityGroup;
+            creation::create(site, look, network_id, kind, call, |group| {
+                let line = format!("Created security group {} ({name})", group.id);
+                (group.id.clone(), line)
+            })
+            .await
+            .map_err(|error| match error {
+                // It was made a moment ago and is not listed yet.
+                Error::Cloud(aws::Error::AlreadyThere(_)) => Stop::Later(error),
+                other => other.into(),
+            })?
         }
     };
     let mut conn = site.pool.acquire().await?;
@@ -111,6 +110,7 @@ async fn default_group(
         .await?
         .security_group_id;
     drop(conn);
+    creation::know(site, network_id, ObjectKind::SecurityGroup, &group.id).await?;
     // Once written, the rules are the user's to narrow: they are never written again.
     if written.as_ref() != Some(&group.id) {
         if !group.has_ingress {
@@ -136,7 +136,7 @@ async fn find(look: &Look, vpc_id: &str, name: &str, installation: &str) -> Resu
         id: &group.id,
         installation: group.tags.installation(),
     });
-    let chosen = network::choose(candidates, installation).map(str::to_owned);
+    let chosen = network::choose(candidates, installation, None).map(str::to_owned);
     Ok(match chosen {
         Some(id) => groups
             .into_iter()

@@ -62,6 +62,7 @@ pub(crate) async fn ensure(
                 .is_none_or(|tag| tag == installation)
         })
         .partition(is_unfinished);
+    adopt(site, base, &decided, &there).await?;
     let missing: Vec<String> = zones
         .iter()
         .filter(|zone| offering.contains(*zone))
@@ -101,6 +102,35 @@ pub(crate) async fn ensure(
         }
     }
     Ok(made)
+}
+
+/// Writes down the finished subnets of this installation that no row knows.
+async fn adopt(
+    site: &Site,
+    base: &Base<'_>,
+    decided: &[Block],
+    there: &[Subnet],
+) -> Result<(), Stop> {
+    let is_known = |subnet: &Subnet| {
+        decided
+            .iter()
+            .any(|block| block.subnet_id.as_ref() == Some(&subnet.id))
+    };
+    let unknown: Vec<(&Subnet, IpNet)> = there
+        .iter()
+        .filter(|subnet| subnet.tags.installation().is_some() && !is_known(subnet))
+        .filter_map(|subnet| Some((subnet, subnet.cidr.parse().ok()?)))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let mut tx = site.fence().await?;
+    for (subnet, cidr) in unknown {
+        let (zone, id) = (&subnet.zone, &subnet.id);
+        store::network::adopt_subnet(&mut tx, base.network_id, zone, cidr, id).await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Decides a block for each missing zone and commits it before the call that uses it. A block that was decided before

@@ -1,0 +1,92 @@
+//! Network objects of this installation that no row knows are removed.
+//!
+//! They are what a worker made that died before it could write the id down, and the second one that a call without a
+//! client token made whose answer was lost. As with instances, the cloud is listed first and the rows second, and what
+//! is to go must have been seen twice, a grace period apart.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use domain::network::{self, Object};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{Error, site::Site};
+
+/// The longest pause between two looks at what can't be deleted.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Looks a while after the site was taken, and a while after each call whose outcome is not known.
+pub(crate) async fn run(site: Arc<Site>, stop: &CancellationToken) {
+    let mut seen = BTreeSet::new();
+    let mut pause = site.config.grace;
+    let mut due = Some(Instant::now() + pause);
+    loop {
+        let look = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = site.leftovers_suspected() => {
+                pause = site.config.grace;
+                due = Some(Instant::now() + pause);
+            }
+            () = look => match clear_up(&site, &mut seen).await {
+                Ok(()) if seen.is_empty() => due = None,
+                Ok(()) => {
+                    due = Some(Instant::now() + pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(Error::Store(store::Error::LeaseLost)) => {
+                    stop.cancel();
+                    return;
+                }
+                Err(error) => {
+                    warn!(%error, "leftovers can't be looked for; trying again");
+                    due = Some(Instant::now() + pause);
+                }
+            },
+        }
+    }
+}
+
+/// One look: deletes what the look before saw, too, and remembers what it sees now.
+async fn clear_up(site: &Site, seen: &mut BTreeSet<Object>) -> Result<(), Error> {
+    // Nobody makes anything meanwhile.
+    let _network = site.network.lock().await;
+    let mut conn = site.pool.acquire().await?;
+    let any = store::network::any_of_site(&mut conn, site.lease.site_id).await?;
+    drop(conn);
+    if !any {
+        seen.clear();
+        return Ok(());
+    }
+    let installation = site.installation.to_string();
+    let objects = site.cloud.network_objects(&installation).await?;
+    let mut conn = site.pool.acquire().await?;
+    let known = store::network::known_ids(&mut conn).await?;
+    drop(conn);
+    let left = network::leftovers(&objects, &known.into_iter().collect());
+    let again: Vec<&Object> = left
+        .iter()
+        .copied()
+        .filter(|object| seen.contains(*object))
+        .collect();
+    *seen = left.iter().map(|object| (*object).clone()).collect();
+    // A worker that has lost its lease deletes nothing.
+    site.fence().await?.rollback().await?;
+    for object in again {
+        let (kind, id) = (object.kind.as_str(), object.id.as_str());
+        match site.cloud.delete_network_object(object).await {
+            Ok(()) | Err(aws::Error::NotThere(_)) => {
+                info!("deleted {kind} {id} of this installation, which no row knows");
+                seen.remove(object);
+            }
+            Err(error) => warn!(kind, id, %error, "a leftover can't be deleted"),
+        }
+    }
+    Ok(())
+}
