@@ -11,7 +11,7 @@
 //! A new EC2 action is one function in `ec2/` and one line in its table.
 //!
 //! What comes later has its place: token buckets in `limits`, policy documents in `permissions`, eventual consistency
-//! in `consistency`, more faults in `faults`.
+//! in `consistency`.
 //!
 //! Signatures are not verified: any access key is accepted and only chooses the account.
 
@@ -20,11 +20,13 @@ mod catalogue;
 mod clock;
 mod config;
 mod consistency;
+mod console;
 mod control;
 mod ec2;
 mod faults;
 mod iam;
 mod limits;
+mod network_view;
 mod permissions;
 mod protocol;
 mod server;
@@ -36,7 +38,8 @@ mod tests;
 mod view;
 
 pub use config::{Config, Quotas};
-pub use faults::Fault;
+pub use faults::{Fault, FaultRule, FaultState, PlayedFault};
+pub use network_view::{GatewayView, GroupView, NetworkView, RouteTableView, SubnetView, VpcView};
 pub use simulator::Simulator;
 pub use view::{InstanceView, RecordedCall};
 

@@ -1,5 +1,7 @@
 //! HTTP in front of the actions: who asks, which action, what comes back.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::FormRejection;
@@ -8,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::call::Call;
-use crate::faults::Fault;
+use crate::faults::{CallName, Fault, Released};
 use crate::protocol::auth::{self, Caller, Service};
 use crate::protocol::{ApiError, Element, Outcome, Params};
 use crate::simulator::{Inner, Simulator};
@@ -16,7 +18,10 @@ use crate::view::RecordedCall;
 use crate::{ec2, iam, limits, sts};
 
 /// The size of the largest request; the largest sound one is a launch with 16 KB of user data.
-const MAX_BODY: usize = 1 << 20;
+pub(crate) const MAX_BODY: usize = 1 << 20;
+
+/// A launch that only asks whether it would be allowed is worth telling apart.
+const DRY_LAUNCH: &str = "RunInstances (dry run)";
 
 const HELLO: &str = "This is Berth's AWS simulator: EC2, and some of IAM and STS, over the Query protocol. \
     Try: aws --endpoint-url <this address> ec2 describe-instances\n";
@@ -43,11 +48,23 @@ async fn answer(
     let header = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
-    let (service, request_id, outcome) =
+    let (service, request_id, reply) =
         request(&simulator, header, form.ok().map(|Form(pairs)| pairs));
+    let outcome = match reply {
+        Reply::AtOnce(outcome) => outcome,
+        Reply::After(delay, released, outcome) => {
+            // Whichever comes first; in both cases there is an answer.
+            let _ = tokio::time::timeout(delay, released.wait()).await;
+            outcome
+        }
+        Reply::Never(released) => {
+            released.wait().await;
+            return drop_connection();
+        }
+        Reply::Lost => return drop_connection(),
+    };
     match outcome {
-        Ok(Done::Answer(document)) => xml(StatusCode::OK, &request_id, document),
-        Ok(Done::Drop) => drop_connection(),
+        Ok(document) => xml(StatusCode::OK, &request_id, document),
         Err(error) => {
             let status =
                 StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -56,25 +73,33 @@ async fn answer(
     }
 }
 
-/// What became of a request that was not refused.
-pub(crate) enum Done {
-    Answer(String),
-    Drop,
+/// The document of an answer, or the refusal.
+type Answer = Result<String, ApiError>;
+
+/// What the caller gets to see, and when. No lock is held while it waits.
+pub(crate) enum Reply {
+    AtOnce(Answer),
+    /// An answer after some time, or as soon as the faults are cleared.
+    After(Duration, Released, Answer),
+    /// No answer; the connection ends when the faults are cleared.
+    Never(Released),
+    /// No answer; the connection ends.
+    Lost,
 }
 
-/// Answers one request.
+/// Carries out one request.
 pub(crate) fn request(
     simulator: &Simulator,
     authorization: Option<&str>,
     pairs: Option<Vec<(String, String)>>,
-) -> (Service, String, Result<Done, ApiError>) {
+) -> (Service, String, Reply) {
     let caller = auth::caller(authorization, &simulator.config().accounts);
     let mut inner = simulator.lock();
     let request_id = inner.request_ids.uuid();
     let service = caller
         .as_ref()
         .map_or(Service::Ec2, |caller| caller.service);
-    let outcome = caller.and_then(|caller| {
+    let reply = caller.and_then(|caller| {
         let pairs = pairs.ok_or_else(|| {
             ApiError::bad(
                 "MalformedQueryString",
@@ -83,16 +108,18 @@ pub(crate) fn request(
         })?;
         dispatch(simulator, &mut inner, &caller, pairs, &request_id)
     });
-    (service, request_id, outcome)
+    let reply = reply.unwrap_or_else(|refusal| Reply::AtOnce(Err(refusal)));
+    (service, request_id, reply)
 }
 
+/// Refuses before there is any effect, or carries the call out and replies as a fault or the action itself has it.
 fn dispatch(
     simulator: &Simulator,
     inner: &mut Inner,
     caller: &Caller,
     pairs: Vec<(String, String)>,
     request_id: &str,
-) -> Result<Done, ApiError> {
+) -> Result<Reply, ApiError> {
     let value = |name: &str| {
         pairs
             .iter()
@@ -105,7 +132,8 @@ fn dispatch(
             "The request is missing an action or a required parameter.",
         )
     })?;
-    inner.count(&action, value("DryRun").as_deref() == Some("true"));
+    let name = counted_name(&action, value("DryRun").as_deref() == Some("true"));
+    inner.count(name);
     if simulator.config().record {
         inner.recorded.push(RecordedCall {
             service: caller.service.name().to_owned(),
@@ -117,7 +145,20 @@ fn dispatch(
     }
     let now = simulator.now();
     limits::admit(caller, &action, now)?;
-    let fault = inner.fault(&action)?;
+    let fault = inner.faults.play(&CallName {
+        action: name,
+        access_key: &caller.access_key,
+        region: &caller.region,
+    });
+    match &fault {
+        Some(Fault::Refuse {
+            status,
+            code,
+            message,
+        }) => return Err(ApiError::new(*status, code.clone(), message.clone())),
+        Some(Fault::Hang) => return Ok(Reply::Never(inner.faults.released())),
+        _ => {}
+    }
     let params = Params::new(pairs);
     let outcome = run(simulator, inner, caller, &params, &action, now);
     tracing::debug!(
@@ -126,21 +167,33 @@ fn dispatch(
         refused = outcome.as_ref().err().map(|e| &*e.code),
         "call"
     );
-    let content = outcome?;
-    match fault {
-        Some(Fault::DropAfterEffect) => Ok(Done::Drop),
-        Some(Fault::ErrorAfterEffect(status, code)) => Err(ApiError::new(
-            status,
-            code,
-            "An internal error has occurred",
-        )),
-        Some(Fault::Refuse { .. }) | None => Ok(Done::Answer(
-            dressed(content, caller.service, &action, request_id).document(),
-        )),
+    let answer =
+        outcome.map(|content| dressed(content, caller.service, &action, request_id).document());
+    Ok(match fault {
+        Some(Fault::DropAfterEffect) => Reply::Lost,
+        Some(Fault::HangAfterEffect) => Reply::Never(inner.faults.released()),
+        Some(Fault::ErrorAfterEffect(status, code)) => {
+            let error = ApiError::new(status, code, "An internal error has occurred");
+            Reply::AtOnce(Err(error))
+        }
+        Some(Fault::Slow(ms)) => {
+            Reply::After(Duration::from_millis(ms), inner.faults.released(), answer)
+        }
+        Some(Fault::Refuse { .. } | Fault::Hang) | None => Reply::AtOnce(answer),
+    })
+}
+
+/// The name under which a call is counted, and by which fault rules know it.
+fn counted_name(action: &str, dry_run: bool) -> &str {
+    if dry_run && action == "RunInstances" {
+        DRY_LAUNCH
+    } else {
+        action
     }
 }
 
-fn run(
+/// Runs an action's function.
+pub(crate) fn run(
     simulator: &Simulator,
     inner: &mut Inner,
     caller: &Caller,
@@ -183,6 +236,12 @@ fn dressed(content: Element, service: Service, action: &str, request_id: &str) -
                     .text("RequestId", request_id),
             ),
     }
+}
+
+/// The names of calls as they are counted, which a fault rule can match.
+pub(crate) fn call_names() -> impl Iterator<Item = String> {
+    let names = [ec2::names(), iam::names(), sts::names()].into_iter();
+    names.flatten().chain([DRY_LAUNCH]).map(str::to_owned)
 }
 
 /// All supported actions as `service:Action`.

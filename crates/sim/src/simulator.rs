@@ -1,4 +1,4 @@
-//! The handle on a simulator: serving, counting, and acting as the AWS console.
+//! The handle on a simulator: serving, counting, looking inside, and changing how it behaves.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::faults::{Fault, Faults};
-use crate::protocol::ApiError;
-use crate::state::{Ids, Kind, Region, World};
+use crate::faults::{Fault, FaultRule, FaultState, Faults, PlayedFault};
+use crate::network_view::NetworkView;
+use crate::state::{Ids, Region, World};
 use crate::view::{InstanceView, RecordedCall};
 use crate::{control, server};
 
@@ -43,7 +43,7 @@ impl Simulator {
     pub fn new(config: Config) -> Self {
         let inner = Inner {
             world: World::new(config.seed),
-            faults: Faults::default(),
+            faults: Faults::new(config.seed),
             calls: BTreeMap::new(),
             recorded: Vec::new(),
             request_ids: Ids::new(&[&config.seed.to_string(), "requests"]),
@@ -63,12 +63,17 @@ impl Simulator {
         server::router(self.clone()).nest("/_sim", control::router(self.clone()))
     }
 
-    /// Serves until the shutdown.
+    /// Serves until the shutdown, which clears the faults: a call that hangs would keep it from ending.
     pub async fn serve(
         &self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
+        let simulator = self.clone();
+        let shutdown = async move {
+            shutdown.await;
+            simulator.clear_faults();
+        };
         axum::serve(listener, self.router())
             .with_graceful_shutdown(shutdown)
             .await
@@ -104,42 +109,10 @@ impl Simulator {
         .unwrap_or_default()
     }
 
-    /// Terminates instances as somebody at the console would. Unknown ids are ignored.
-    pub fn console_terminate(&self, account: &str, region: &str, ids: &[&str]) {
-        let (now, timings) = (self.now(), self.config().timings());
-        self.in_region(account, region, |region| {
-            ids.iter()
-                .for_each(|id| region.terminate(id, now, &timings));
-        });
-    }
-
-    /// Stops instances as somebody at the console would. Unknown ids are ignored.
-    pub fn console_stop(&self, account: &str, region: &str, ids: &[&str]) {
-        let (now, timings) = (self.now(), self.config().timings());
-        self.in_region(account, region, |region| {
-            ids.iter().for_each(|id| region.stop(id, now, &timings));
-        });
-    }
-
-    /// Starts stopped instances as somebody at the console would. Unknown ids are ignored.
-    pub fn console_start(&self, account: &str, region: &str, ids: &[&str]) {
-        let (now, timings) = (self.now(), self.config().timings());
-        self.in_region(account, region, |region| {
-            for id in ids {
-                region.start(id, now, &timings);
-            }
-        });
-    }
-
-    /// Reboots instances as somebody at the console would: EC2 shows no trace of it, the addresses stay.
-    pub fn console_reboot(&self, account: &str, region: &str, ids: &[&str]) {
-        self.in_region(account, region, |region| {
-            let known = ids
-                .iter()
-                .filter(|id| region.exists(Kind::Instance, id))
-                .count();
-            tracing::debug!(known, "rebooted instances");
-        });
+    /// The networks of a region.
+    pub fn network(&self, account: &str, region: &str) -> NetworkView {
+        self.in_region(account, region, |region| NetworkView::new(region))
+            .unwrap_or_default()
     }
 
     /// Denies an action such as `ec2:CreateVpc` or `iam:PassRole` to an access key; wildcards as in policies.
@@ -152,10 +125,27 @@ impl Simulator {
 
     /// Makes the next call of an action (`RunInstances`) go wrong; several wait in their order.
     pub fn fail_next(&self, action: &str, fault: Fault) {
-        self.lock().faults.push(action, fault);
+        self.add_fault(FaultRule::next(action, fault));
     }
 
-    /// Forgets the faults that still wait.
+    /// Makes calls go wrong as the rule says. Answers with the rule's id.
+    pub fn add_fault(&self, rule: FaultRule) -> u64 {
+        self.lock().faults.add(rule)
+    }
+
+    /// What a rule has played so far; nothing when there is no such rule (any more).
+    pub fn played(&self, id: u64) -> Vec<PlayedFault> {
+        let inner = self.lock();
+        let found = inner.faults.all().iter().find(|it| it.id == id);
+        found.map(|it| it.played.clone()).unwrap_or_default()
+    }
+
+    /// All rules since the faults were last cleared, those that are done with among them.
+    pub fn faults(&self) -> Vec<FaultState> {
+        self.lock().faults.all().to_vec()
+    }
+
+    /// Forgets all faults. Calls that hang end, and slow ones are answered.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();
     }
@@ -201,7 +191,7 @@ impl Simulator {
     }
 
     /// None when there is no such region; it must not come into being by a misspelt name.
-    fn in_region<T>(
+    pub(crate) fn in_region<T>(
         &self,
         account: &str,
         region: &str,
@@ -216,29 +206,12 @@ impl Simulator {
 }
 
 impl Inner {
-    pub(crate) fn count(&mut self, action: &str, dry_run: bool) {
-        let name = if dry_run && action == "RunInstances" {
-            "RunInstances (dry run)"
-        } else {
-            action
-        };
+    pub(crate) fn count(&mut self, name: &str) {
         match self.calls.get_mut(name) {
             Some(count) => *count += 1,
             None => {
                 self.calls.insert(name.to_owned(), 1);
             }
-        }
-    }
-
-    /// Plays the refusing kind of fault; the others are played after the effect.
-    pub(crate) fn fault(&mut self, action: &str) -> Result<Option<Fault>, ApiError> {
-        match self.faults.take(action) {
-            Some(Fault::Refuse {
-                status,
-                code,
-                message,
-            }) => Err(ApiError::new(status, code, message)),
-            other => Ok(other),
         }
     }
 }

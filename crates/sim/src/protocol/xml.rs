@@ -94,6 +94,12 @@ impl Element {
         )
     }
 
+    /// The text of the child of a name.
+    pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
+        let child = self.children.iter().find(|it| it.name == name)?;
+        child.text.as_deref()
+    }
+
     /// Puts an element before the others (EC2 shows the request id first).
     pub(crate) fn first(mut self, child: Element) -> Self {
         self.children.insert(0, child);

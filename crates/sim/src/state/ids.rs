@@ -34,6 +34,12 @@ impl Ids {
         }
     }
 
+    /// A number from 0 to less than 1.
+    pub(crate) fn fraction(&mut self) -> f64 {
+        // The 53 bits that a double holds.
+        (self.number() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// A new id in EC2's long form: `vpc-` and 17 hexadecimal digits, the first of them 0.
     pub(crate) fn next(&mut self, prefix: &str) -> String {
         format!("{prefix}-0{:016x}", self.number())

@@ -1,6 +1,7 @@
 //! The rules of the simulator, each by its name, through the front door: parameters in, XML out.
 
-mod faults_and_control;
+mod control;
+mod faults;
 mod launch;
 mod launch_refusals;
 mod life;
@@ -10,7 +11,7 @@ mod protocol;
 
 use crate::config::Config;
 use crate::protocol::ApiError;
-use crate::server::{Done, request};
+use crate::server::{Reply, request};
 use crate::simulator::Simulator;
 use crate::{catalogue, default_account};
 
@@ -71,11 +72,11 @@ impl Client {
         let pairs = all
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        let (_, _, outcome) = request(&self.sim, Some(&header), Some(pairs));
-        outcome.map(|done| match done {
-            Done::Answer(document) => document,
-            Done::Drop => "dropped".to_owned(),
-        })
+        match request(&self.sim, Some(&header), Some(pairs)).2 {
+            Reply::AtOnce(answer) | Reply::After(_, _, answer) => answer,
+            Reply::Never(_) => Ok("hanging".to_owned()),
+            Reply::Lost => Ok("dropped".to_owned()),
+        }
     }
 
     fn ask(&self, action: &str, params: &[(&str, &str)]) -> Result<String, ApiError> {

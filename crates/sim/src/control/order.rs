@@ -1,0 +1,165 @@
+//! What can be ordered over the control API, by path and body.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::usual_account;
+use crate::faults::FaultRule;
+use crate::server;
+use crate::simulator::Simulator;
+
+/// An order; its name is the path below `/_sim/`.
+#[derive(Debug, Deserialize)]
+pub(crate) enum Order {
+    #[serde(rename = "capacity")]
+    Capacity(Capacity),
+    #[serde(rename = "clock/advance")]
+    Advance(Advance),
+    #[serde(rename = "console/associate-address")]
+    AssociateAddress(OfInstance),
+    #[serde(rename = "console/delete-security-group")]
+    DeleteSecurityGroup(OfGroup),
+    #[serde(rename = "console/delete-subnet")]
+    DeleteSubnet(OfSubnet),
+    #[serde(rename = "console/detach-internet-gateway")]
+    DetachInternetGateway(OfGateway),
+    #[serde(rename = "console/disassociate-address")]
+    DisassociateAddress(OfInstance),
+    #[serde(rename = "console/reboot")]
+    Reboot(OfInstances),
+    #[serde(rename = "console/start")]
+    Start(OfInstances),
+    #[serde(rename = "console/stop")]
+    Stop(OfInstances),
+    #[serde(rename = "console/terminate")]
+    Terminate(OfInstances),
+    #[serde(rename = "deny")]
+    Deny(Denial),
+    #[serde(rename = "faults")]
+    Fault(FaultRule),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Capacity {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: String,
+    zone: String,
+    instance_type: String,
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Advance {
+    ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfInstances {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: String,
+    instance_ids: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfInstance {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: String,
+    instance_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfSubnet {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: String,
+    subnet_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfGateway {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: String,
+    internet_gateway_id: String,
+    vpc_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfGroup {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: String,
+    group_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Denial {
+    access_key: String,
+    action: String,
+}
+
+impl Order {
+    /// Reads an order by its name and body. The error says which part of the body is wrong.
+    pub(crate) fn read(name: &str, body: Value) -> Result<Self, String> {
+        let order = Value::Object([(name.to_owned(), body)].into_iter().collect());
+        let order = serde_json::from_value(order).map_err(|error| error.to_string())?;
+        if let Self::Fault(rule) = &order {
+            rule.check(server::call_names())?;
+        }
+        Ok(order)
+    }
+
+    /// Carries the order out. Answers with what there is to know, or with AWS's or the simulator's refusal.
+    pub(crate) fn carry_out(self, sim: &Simulator) -> Result<Option<Value>, String> {
+        match self {
+            Self::Capacity(it) => {
+                let key = (it.zone.as_str(), it.instance_type.as_str());
+                sim.set_capacity(&it.account, &it.region, key.0, key.1, it.limit);
+            }
+            Self::Advance(it) => sim.advance(it.ms),
+            Self::AssociateAddress(it) => {
+                let ip = sim.console_associate_address(&it.account, &it.region, &it.instance_id)?;
+                return Ok(Some(json!({"public_ip": ip})));
+            }
+            Self::DeleteSecurityGroup(it) => {
+                sim.console_delete_security_group(&it.account, &it.region, &it.group_id)?;
+            }
+            Self::DeleteSubnet(it) => {
+                sim.console_delete_subnet(&it.account, &it.region, &it.subnet_id)?;
+            }
+            Self::DetachInternetGateway(it) => sim.console_detach_internet_gateway(
+                &it.account,
+                &it.region,
+                &it.internet_gateway_id,
+                &it.vpc_id,
+            )?,
+            Self::DisassociateAddress(it) => {
+                sim.console_disassociate_address(&it.account, &it.region, &it.instance_id)?;
+            }
+            Self::Reboot(it) => sim.console_reboot(&it.account, &it.region, &it.ids()),
+            Self::Start(it) => sim.console_start(&it.account, &it.region, &it.ids()),
+            Self::Stop(it) => sim.console_stop(&it.account, &it.region, &it.ids()),
+            Self::Terminate(it) => sim.console_terminate(&it.account, &it.region, &it.ids()),
+            Self::Deny(it) => sim.deny(&it.access_key, &it.action),
+            Self::Fault(rule) => return Ok(Some(json!({"id": sim.add_fault(rule)}))),
+        }
+        Ok(None)
+    }
+}
+
+impl OfInstances {
+    fn ids(&self) -> Vec<&str> {
+        self.instance_ids.iter().map(String::as_str).collect()
+    }
+}
