@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::state::Timings;
 
-/// The settings of a simulator; they do not change while it runs.
+/// How a simulator begins; [`crate::Simulator`] says what can be changed while it runs.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// How long an instance is `pending`. Published measurements of EC2 say 4.9 to 16.6 s.
@@ -23,6 +23,8 @@ pub struct Config {
     pub accounts: BTreeMap<String, String>,
     /// How many resources an account may have.
     pub quotas: Quotas,
+    /// Whether calls take tokens from EC2's buckets.
+    pub throttling: bool,
     /// Simulated time moves by [`crate::Simulator::advance`] only.
     pub manual_clock: bool,
 }
@@ -80,6 +82,7 @@ impl Default for Config {
             record: false,
             accounts: BTreeMap::new(),
             quotas: Quotas::default(),
+            throttling: false,
             manual_clock: false,
         }
     }

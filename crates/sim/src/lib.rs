@@ -10,8 +10,9 @@
 //!
 //! A new EC2 action is one function in `ec2/` and one line in its table.
 //!
-//! What comes later has its place: token buckets in `limits`, policy documents in `permissions`, eventual consistency
-//! in `consistency`.
+//! What makes life hard has its place each: token buckets in `limits`, policy documents in `permissions`, eventual
+//! consistency in `consistency`, calls that go wrong in `faults`. All of it is off unless a [`Config`] or the control API
+//! (`control`) turns it on.
 //!
 //! Signatures are not verified: any access key is accepted and only chooses the account.
 
@@ -39,6 +40,7 @@ mod view;
 
 pub use config::{Config, Quotas};
 pub use faults::{Fault, FaultRule, FaultState, PlayedFault};
+pub use limits::{Bucket, Buckets};
 pub use network_view::{GatewayView, GroupView, NetworkView, RouteTableView, SubnetView, VpcView};
 pub use simulator::Simulator;
 pub use view::{InstanceView, RecordedCall};

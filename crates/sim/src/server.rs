@@ -15,7 +15,7 @@ use crate::protocol::auth::{self, Caller, Service};
 use crate::protocol::{ApiError, Element, Outcome, Params};
 use crate::simulator::{Inner, Simulator};
 use crate::view::RecordedCall;
-use crate::{ec2, iam, limits, sts};
+use crate::{ec2, iam, sts};
 
 /// The size of the largest request; the largest sound one is a launch with 16 KB of user data.
 pub(crate) const MAX_BODY: usize = 1 << 20;
@@ -144,7 +144,7 @@ fn dispatch(
         });
     }
     let now = simulator.now();
-    limits::admit(caller, &action, now)?;
+    inner.limits.admit(caller, &action, name, &pairs, now)?;
     let fault = inner.faults.play(&CallName {
         action: name,
         access_key: &caller.access_key,

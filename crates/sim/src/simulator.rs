@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::{Fault, FaultRule, FaultState, Faults, PlayedFault};
+use crate::limits::{Buckets, Limits};
 use crate::network_view::NetworkView;
 use crate::state::{Ids, Region, World};
 use crate::view::{InstanceView, RecordedCall};
@@ -33,6 +34,7 @@ struct Shared {
 pub(crate) struct Inner {
     pub world: World,
     pub faults: Faults,
+    pub limits: Limits,
     pub calls: BTreeMap<String, u64>,
     pub recorded: Vec<RecordedCall>,
     pub request_ids: Ids,
@@ -44,6 +46,7 @@ impl Simulator {
         let inner = Inner {
             world: World::new(config.seed),
             faults: Faults::new(config.seed),
+            limits: Limits::new(config.throttling),
             calls: BTreeMap::new(),
             recorded: Vec::new(),
             request_ids: Ids::new(&[&config.seed.to_string(), "requests"]),
@@ -84,10 +87,16 @@ impl Simulator {
         self.lock().calls.clone()
     }
 
+    /// How often each action was refused because a token bucket was empty. Such calls are in [`Self::calls`] as well.
+    pub fn throttled(&self) -> BTreeMap<String, u64> {
+        self.lock().limits.throttled.clone()
+    }
+
     /// Forgets the counts and the recorded requests.
     pub fn reset_calls(&self) {
         let mut inner = self.lock();
         inner.calls.clear();
+        inner.limits.throttled.clear();
         inner.recorded.clear();
     }
 
@@ -167,6 +176,18 @@ impl Simulator {
                 None => region.capacity.remove(&key),
             }
         });
+    }
+
+    /// Whether calls take tokens from EC2's buckets, which are full now.
+    pub fn set_throttling(&self, on: bool) {
+        self.lock().limits.switch(on);
+    }
+
+    /// Gives an account other token buckets for an action than the documented ones, full ones, while throttling is on. A
+    /// bucket that is None stays as it is. The calls of a describe action that have a smaller bucket because they have
+    /// neither a filter nor a page size are called `DescribeInstances (unfiltered)`.
+    pub fn set_bucket(&self, account: &str, action: &str, buckets: Buckets) {
+        self.lock().limits.set(account, action, buckets);
     }
 
     /// Moves simulated time on.

@@ -40,6 +40,7 @@ pub(crate) fn router(simulator: Simulator) -> Router {
     Router::new()
         .route("/actions", get(async || Json(server::actions())))
         .route("/calls", get(calls).delete(reset_calls))
+        .route("/throttled", get(throttled))
         .route("/recorded", get(recorded))
         .route("/instances", get(instances))
         .route("/network", get(network))
@@ -54,6 +55,10 @@ pub(crate) fn router(simulator: Simulator) -> Router {
 
 async fn calls(State(simulator): State<Simulator>) -> Json<BTreeMap<String, u64>> {
     Json(simulator.calls())
+}
+
+async fn throttled(State(simulator): State<Simulator>) -> Json<BTreeMap<String, u64>> {
+    Json(simulator.throttled())
 }
 
 async fn reset_calls(State(simulator): State<Simulator>) -> StatusCode {

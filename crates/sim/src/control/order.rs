@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 
 use super::usual_account;
 use crate::faults::FaultRule;
+use crate::limits::{self, Bucket, Buckets};
 use crate::server;
 use crate::simulator::Simulator;
 
 /// An order; its name is the path below `/_sim/`.
 #[derive(Debug, Deserialize)]
 pub(crate) enum Order {
+    #[serde(rename = "bucket")]
+    Bucket(BucketOrder),
     #[serde(rename = "capacity")]
     Capacity(Capacity),
     #[serde(rename = "clock/advance")]
@@ -37,6 +40,27 @@ pub(crate) enum Order {
     Deny(Denial),
     #[serde(rename = "faults")]
     Fault(FaultRule),
+    #[serde(rename = "throttling")]
+    Throttling(Switch),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BucketOrder {
+    #[serde(default = "usual_account")]
+    account: String,
+    action: String,
+    request: Option<Bucket>,
+    resource: Option<Bucket>,
+}
+
+impl BucketOrder {
+    fn buckets(&self) -> Buckets {
+        Buckets {
+            request: self.request,
+            resource: self.resource,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,13 +133,21 @@ pub(crate) struct Denial {
     action: String,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Switch {
+    on: bool,
+}
+
 impl Order {
     /// Reads an order by its name and body. The error says which part of the body is wrong.
     pub(crate) fn read(name: &str, body: Value) -> Result<Self, String> {
         let order = Value::Object([(name.to_owned(), body)].into_iter().collect());
         let order = serde_json::from_value(order).map_err(|error| error.to_string())?;
-        if let Self::Fault(rule) = &order {
-            rule.check(server::call_names())?;
+        match &order {
+            Self::Bucket(it) => limits::check(&it.action, it.buckets())?,
+            Self::Fault(rule) => rule.check(server::call_names())?,
+            _ => {}
         }
         Ok(order)
     }
@@ -123,6 +155,7 @@ impl Order {
     /// Carries the order out. Answers with what there is to know, or with AWS's or the simulator's refusal.
     pub(crate) fn carry_out(self, sim: &Simulator) -> Result<Option<Value>, String> {
         match self {
+            Self::Bucket(it) => sim.set_bucket(&it.account, &it.action, it.buckets()),
             Self::Capacity(it) => {
                 let key = (it.zone.as_str(), it.instance_type.as_str());
                 sim.set_capacity(&it.account, &it.region, key.0, key.1, it.limit);
@@ -153,6 +186,7 @@ impl Order {
             Self::Terminate(it) => sim.console_terminate(&it.account, &it.region, &it.ids()),
             Self::Deny(it) => sim.deny(&it.access_key, &it.action),
             Self::Fault(rule) => return Ok(Some(json!({"id": sim.add_fault(rule)}))),
+            Self::Throttling(it) => sim.set_throttling(it.on),
         }
         Ok(None)
     }

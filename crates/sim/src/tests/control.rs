@@ -172,6 +172,16 @@ async fn an_order_that_cannot_be_understood_says_what_is_wrong() {
             "2 is not between 0 and 1",
         ),
         (
+            "bucket",
+            r#"{"action":"RunInstance","request":{"size":1,"refill_per_s":1}}"#,
+            "'RunInstance' has no bucket",
+        ),
+        (
+            "bucket",
+            r#"{"action":"RunInstances","request":{"size":1,"refill_per_s":-1}}"#,
+            "-1 is not between",
+        ),
+        (
             "capacity",
             r#"{"region":"sa-east-1","zoen":"x"}"#,
             "unknown field `zoen`",
@@ -357,4 +367,23 @@ async fn the_console_changes_an_instances_address_and_gives_it_back() {
     assert_eq!(ask("disassociate").await.0, StatusCode::NO_CONTENT);
     assert_eq!(address(), None);
     assert_eq!(ask("disassociate").await.0, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn token_buckets_are_set_and_watched_over_http() {
+    let c = Client::new();
+    for (path, text) in [
+        ("throttling", r#"{"on":true}"#),
+        (
+            "bucket",
+            r#"{"action":"DescribeInstances (unfiltered)","request":{"size":1,"refill_per_s":0.5}}"#,
+        ),
+    ] {
+        let response = send(&c.sim, json("POST", &format!("/_sim/{path}"), text)).await;
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{path}");
+    }
+    c.ok("DescribeInstances", &[]);
+    assert_eq!(c.code("DescribeInstances", &[]), "RequestLimitExceeded");
+    let shown = body(send(&c.sim, json("GET", "/_sim/throttled", "")).await).await;
+    assert_eq!(shown, r#"{"DescribeInstances":1}"#);
 }

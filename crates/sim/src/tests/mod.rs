@@ -5,6 +5,7 @@ mod faults;
 mod launch;
 mod launch_refusals;
 mod life;
+mod limits;
 mod network;
 mod permissions;
 mod protocol;
