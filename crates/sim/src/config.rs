@@ -25,6 +25,8 @@ pub struct Config {
     pub quotas: Quotas,
     /// Whether calls take tokens from EC2's buckets.
     pub throttling: bool,
+    /// How long, in milliseconds, an object that was made is not seen by any call, as in EC2's eventual consistency.
+    pub consistency_ms: Range<u64>,
     /// Simulated time moves by [`crate::Simulator::advance`] only.
     pub manual_clock: bool,
 }
@@ -83,6 +85,7 @@ impl Default for Config {
             accounts: BTreeMap::new(),
             quotas: Quotas::default(),
             throttling: false,
+            consistency_ms: 0..0,
             manual_clock: false,
         }
     }

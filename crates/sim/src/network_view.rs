@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::state::Region;
 
-/// All networks of a region, each list in the order of the ids. What every account starts with is among them.
+/// All networks of a region, also what is too young to be seen by calls, each list in the order of the ids. What every account starts with is among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NetworkView {
     /// The VPCs.
@@ -103,13 +103,13 @@ impl NetworkView {
     pub(crate) fn new(region: &Region) -> Self {
         let default_vpc = region.default_vpc().map(|vpc| &vpc.id);
         let tags = |id: &str| region.tags(id).clone();
-        let vpcs = region.vpcs.values().map(|it| VpcView {
+        let vpcs = region.vpcs.all().map(|it| VpcView {
             id: it.id.clone(),
             cidr: it.cidr,
             tags: tags(&it.id),
             is_default: it.is_default,
         });
-        let subnets = region.subnets.values().map(|it| SubnetView {
+        let subnets = region.subnets.all().map(|it| SubnetView {
             id: it.id.clone(),
             vpc_id: it.vpc.clone(),
             zone: it.zone.clone(),
@@ -117,13 +117,13 @@ impl NetworkView {
             tags: tags(&it.id),
             is_default: it.default_for_zone,
         });
-        let gateways = region.gateways.values().map(|it| GatewayView {
+        let gateways = region.gateways.all().map(|it| GatewayView {
             id: it.id.clone(),
             vpc_id: it.vpc.clone(),
             tags: tags(&it.id),
             is_default: it.vpc.is_some() && it.vpc.as_ref() == default_vpc,
         });
-        let tables = region.route_tables.values().map(|it| RouteTableView {
+        let tables = region.route_tables.all().map(|it| RouteTableView {
             id: it.id.clone(),
             vpc_id: it.vpc.clone(),
             subnet_ids: it
@@ -139,7 +139,7 @@ impl NetworkView {
             tags: tags(&it.id),
             is_main: it.is_main(),
         });
-        let groups = region.groups.values().map(|it| GroupView {
+        let groups = region.groups.all().map(|it| GroupView {
             id: it.id.clone(),
             name: it.name.clone(),
             vpc_id: it.vpc.clone(),
@@ -148,11 +148,17 @@ impl NetworkView {
             is_default: it.name == "default",
         });
         Self {
-            vpcs: vpcs.collect(),
-            subnets: subnets.collect(),
-            internet_gateways: gateways.collect(),
-            route_tables: tables.collect(),
-            security_groups: groups.collect(),
+            vpcs: sorted(vpcs, |it| &it.id),
+            subnets: sorted(subnets, |it| &it.id),
+            internet_gateways: sorted(gateways, |it| &it.id),
+            route_tables: sorted(tables, |it| &it.id),
+            security_groups: sorted(groups, |it| &it.id),
         }
     }
+}
+
+fn sorted<T>(items: impl Iterator<Item = T>, id: impl Fn(&T) -> &String) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort_by(|a, b| id(a).cmp(id(b)));
+    items
 }

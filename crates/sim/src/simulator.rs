@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -44,7 +45,7 @@ impl Simulator {
     /// A simulator in which nothing has happened yet.
     pub fn new(config: Config) -> Self {
         let inner = Inner {
-            world: World::new(config.seed),
+            world: World::new(config.seed, config.consistency_ms.clone()),
             faults: Faults::new(config.seed),
             limits: Limits::new(config.throttling),
             calls: BTreeMap::new(),
@@ -108,7 +109,7 @@ impl Simulator {
     /// The instances of a region in the order of their launch, the terminated ones among them while EC2 shows them.
     pub fn instances(&self, account: &str, region: &str) -> Vec<InstanceView> {
         self.in_region(account, region, |region| {
-            let mut instances: Vec<_> = region.instances.values().collect();
+            let mut instances: Vec<_> = region.instances.all().collect();
             instances.sort_by_key(|it| it.order);
             instances
                 .into_iter()
@@ -188,6 +189,11 @@ impl Simulator {
     /// neither a filter nor a page size are called `DescribeInstances (unfiltered)`.
     pub fn set_bucket(&self, account: &str, action: &str, buckets: Buckets) {
         self.lock().limits.set(account, action, buckets);
+    }
+
+    /// How long what is made from now on is not seen, each object for a time in the range.
+    pub fn set_consistency_ms(&self, range: Range<u64>) {
+        self.lock().world.consistency_ms = range;
     }
 
     /// Moves simulated time on.

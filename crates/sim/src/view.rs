@@ -70,7 +70,7 @@ impl InstanceView {
         let volume = instance
             .volume
             .as_ref()
-            .and_then(|id| region.volumes.get(id));
+            .and_then(|id| region.volumes.any(id));
         let profile_name =
             |(arn, _): &(String, String)| arn.rsplit('/').next().unwrap_or_default().to_owned();
         Self {

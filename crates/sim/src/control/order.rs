@@ -18,6 +18,8 @@ pub(crate) enum Order {
     Capacity(Capacity),
     #[serde(rename = "clock/advance")]
     Advance(Advance),
+    #[serde(rename = "consistency")]
+    Consistency(Consistency),
     #[serde(rename = "console/associate-address")]
     AssociateAddress(OfInstance),
     #[serde(rename = "console/delete-security-group")]
@@ -72,6 +74,14 @@ pub(crate) struct Capacity {
     zone: String,
     instance_type: String,
     limit: Option<u32>,
+}
+
+/// The least and the greatest time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Consistency {
+    min_ms: u64,
+    max_ms: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,6 +156,12 @@ impl Order {
         let order = serde_json::from_value(order).map_err(|error| error.to_string())?;
         match &order {
             Self::Bucket(it) => limits::check(&it.action, it.buckets())?,
+            Self::Consistency(it) if it.min_ms > it.max_ms => {
+                return Err(format!(
+                    "min_ms: {} is greater than max_ms, {}",
+                    it.min_ms, it.max_ms
+                ));
+            }
             Self::Fault(rule) => rule.check(server::call_names())?,
             _ => {}
         }
@@ -164,6 +180,9 @@ impl Order {
             Self::AssociateAddress(it) => {
                 let ip = sim.console_associate_address(&it.account, &it.region, &it.instance_id)?;
                 return Ok(Some(json!({"public_ip": ip})));
+            }
+            Self::Consistency(it) => {
+                sim.set_consistency_ms(it.min_ms..it.max_ms.saturating_add(1));
             }
             Self::DeleteSecurityGroup(it) => {
                 sim.console_delete_security_group(&it.account, &it.region, &it.group_id)?;

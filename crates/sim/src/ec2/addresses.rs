@@ -55,7 +55,7 @@ fn shown(region: &Region, it: &Address) -> Element {
     let instance = it
         .used
         .as_ref()
-        .and_then(|used| region.instances.get(&used.instance));
+        .and_then(|used| region.instances.any(&used.instance));
     el("item")
         .text("publicIp", it.ip)
         .text("allocationId", &it.id)
@@ -130,7 +130,7 @@ pub(crate) fn associate(call: &mut Call<'_>) -> Outcome {
     }
     if !region
         .gateways
-        .values()
+        .all()
         .any(|it| it.vpc.as_ref() == Some(&target.vpc))
     {
         let message = format!(
@@ -173,7 +173,7 @@ fn take_off(region: &mut Region, which: impl Fn(&Address) -> bool) {
         .collect();
     for AddressUse { instance, .. } in used {
         let fresh = region.new_public_ip();
-        if let Some(it) = region.instances.get_mut(&instance) {
+        if let Some(it) = region.instances.any_mut(&instance) {
             let wants = it.wants_public_ip && it.phase == Phase::Running;
             it.public = wants.then_some(Association {
                 ip: fresh,

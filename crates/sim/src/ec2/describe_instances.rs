@@ -149,7 +149,7 @@ pub(crate) fn state(name: &'static str, kind: PhaseKind) -> Element {
 fn dns_name(region: &Region, it: &Instance) -> String {
     let named = region
         .vpcs
-        .get(&it.vpc)
+        .any(&it.vpc)
         .is_some_and(|vpc| vpc.dns_hostnames && vpc.dns_support);
     match &it.public {
         Some(public) if named => public_dns_name(&region.name, public.ip),
@@ -254,7 +254,7 @@ fn shown(region: &Region, it: &Instance) -> Element {
 }
 
 fn device(region: &Region, it: &Instance) -> Option<Element> {
-    let volume = region.volumes.get(it.volume.as_ref()?)?;
+    let volume = region.volumes.any(it.volume.as_ref()?)?;
     let ebs = el("ebs")
         .text("volumeId", &volume.id)
         .text(

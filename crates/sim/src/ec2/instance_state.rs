@@ -77,7 +77,7 @@ pub(crate) fn terminate(call: &mut Call<'_>) -> Outcome {
     let protected = |id: &&&str| {
         region
             .instances
-            .get(**id)
+            .get(id)
             .is_some_and(|it| it.termination_disabled && !it.phase.is_leaving())
     };
     if let Some(id) = ids.iter().find(protected) {
@@ -117,11 +117,11 @@ pub(crate) fn start(call: &mut Call<'_>) -> Outcome {
     for id in &ids {
         if let Some(it) = region
             .instances
-            .get(*id)
+            .get(id)
             .filter(|it| it.phase == Phase::Stopped)
         {
             let same = |other: &&&str| {
-                let other = region.instances.get(**other);
+                let other = region.instances.get(other);
                 other.is_some_and(|o| {
                     o.phase == Phase::Stopped
                         && (&o.zone, o.instance_type) == (&it.zone, it.instance_type)

@@ -50,7 +50,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
     let [tags] = tags::specifications(&call.params, [Kind::Gateway])?;
     let most = call.config.quotas.internet_gateways;
     let region = call.change()?.region;
-    if region.gateways.len() >= most {
+    if region.gateways.count() >= most {
         let message = "The maximum number of internet gateways has been reached.";
         return Err(ApiError::bad("InternetGatewayLimitExceeded", message));
     }
@@ -59,7 +59,10 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         vpc: None,
     };
     region.add_tags(&gateway.id, &tags);
-    region.gateways.insert(gateway.id.clone(), gateway.clone());
+    let from = region.appears();
+    region
+        .gateways
+        .insert(gateway.id.clone(), gateway.clone(), from);
     Ok(Element::answer().child(shown("internetGateway", region, &gateway)))
 }
 
@@ -78,7 +81,7 @@ pub(crate) fn attach(call: &mut Call<'_>) -> Outcome {
     }
     if region
         .gateways
-        .values()
+        .all()
         .any(|it| it.vpc.as_deref() == Some(vpc))
     {
         let message = format!("Network {vpc} already has an internet gateway attached");
@@ -106,7 +109,7 @@ pub(crate) fn detach(call: &mut Call<'_>) -> Outcome {
     }
     if region
         .instances
-        .values()
+        .all()
         .any(|it| it.vpc == vpc && it.public.is_some())
     {
         return Err(ApiError::dependency(format!(

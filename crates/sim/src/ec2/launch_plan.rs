@@ -129,7 +129,7 @@ fn groups(
                 format!("The security group '{id}' does not exist"),
             )
         };
-        let group = region.groups.get(*id).ok_or_else(unknown)?;
+        let group = region.groups.get(id).ok_or_else(unknown)?;
         if group.vpc != subnet.vpc {
             let message = format!(
                 "Security group {id} and subnet {} belong to different networks.",

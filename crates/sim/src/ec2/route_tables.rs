@@ -106,7 +106,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
     let region = call.look()?.region;
     region.all_exist(Kind::Vpc, &[vpc])?;
     if let Some((known, id)) = token.and_then(|token| region.table_tokens.get(token))
-        && let Some(table) = region.route_tables.get(id)
+        && let Some(table) = region.route_tables.any(id)
     {
         if *known != fingerprint {
             return Err(launch::parameter_mismatch());
@@ -117,12 +117,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         call.change()?;
         return Ok(answer);
     }
-    let full = region
-        .route_tables
-        .values()
-        .filter(|it| it.vpc == vpc)
-        .count()
-        >= most;
+    let full = region.route_tables.all().filter(|it| it.vpc == vpc).count() >= most;
     let region = call.change()?.region;
     if full {
         let message = "The maximum number of route tables for this VPC has been reached.";
@@ -135,7 +130,10 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         .ok_or_else(|| Kind::Vpc.not_found(vpc))?;
     let table = RouteTable::new(id, inside);
     region.add_tags(&table.id, &tags);
-    region.route_tables.insert(table.id.clone(), table.clone());
+    let from = region.appears();
+    region
+        .route_tables
+        .insert(table.id.clone(), table.clone(), from);
     if let Some(token) = token {
         region
             .table_tokens
@@ -180,8 +178,11 @@ pub(crate) fn associate(call: &mut Call<'_>) -> Outcome {
         let message = format!("Route table {id} and subnet {subnet} belong to different networks");
         return Err(ApiError::bad("InvalidParameterValue", message));
     }
-    let mut associations = region.route_tables.values().flat_map(|it| &it.associations);
-    if associations.any(|it| it.subnet.as_deref() == Some(subnet)) {
+    let is_there = |it: &RouteTable| {
+        let mut subnets = it.associations.iter().map(|it| it.subnet.as_deref());
+        subnets.any(|it| it == Some(subnet))
+    };
+    if region.route_tables.all().any(is_there) {
         let message = format!(
             "the specified association for route table {id} conflicts with an existing association"
         );
@@ -207,7 +208,7 @@ pub(crate) fn disassociate(call: &mut Call<'_>) -> Outcome {
     let region = call.look()?.region;
     let found = region
         .route_tables
-        .values()
+        .all()
         .flat_map(|it| &it.associations)
         .find(|it| it.id == id);
     match found {
@@ -222,7 +223,7 @@ pub(crate) fn disassociate(call: &mut Call<'_>) -> Outcome {
         Some(_) => {}
     }
     let region = call.change()?.region;
-    for table in region.route_tables.values_mut() {
+    for table in region.route_tables.all_mut() {
         table.associations.retain(|it| it.id != id);
     }
     Ok(Element::done())

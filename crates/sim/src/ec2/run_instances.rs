@@ -76,7 +76,7 @@ pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
 fn token_zone(region: &Region, request: &Request<'_>) -> Option<String> {
     let of_subnet = request
         .subnet
-        .and_then(|id| region.subnets.get(id))
+        .and_then(|id| region.subnets.any(id))
         .map(|subnet| subnet.zone.clone());
     of_subnet.or_else(|| request.zone.map(str::to_owned))
 }
@@ -89,7 +89,7 @@ fn again(region: &Region, launch: &Launch, request: &Request<'_>) -> Outcome {
     let lives = |id: &String| {
         region
             .instances
-            .get(id)
+            .any(id)
             .is_some_and(|it| !matches!(it.phase, Phase::Terminated { .. }))
     };
     if !launch.instances.iter().any(lives) {
@@ -105,7 +105,7 @@ fn again(region: &Region, launch: &Launch, request: &Request<'_>) -> Outcome {
 fn answer(region: &Region, reservation_id: &str, ids: &[String]) -> Element {
     let instances: Vec<&Instance> = ids
         .iter()
-        .filter_map(|id| region.instances.get(id))
+        .filter_map(|id| region.instances.any(id))
         .collect();
     reservation(Element::answer(), region, reservation_id, &instances)
 }
@@ -233,8 +233,9 @@ fn start(
     region.add_tags(&id, &request.instance_tags);
     region.add_tags(&volume.id, &request.volume_tags);
     region.add_tags(&instance.interface, &request.interface_tags);
-    region.volumes.insert(volume.id.clone(), volume);
-    region.instances.insert(id.clone(), instance);
+    let from = region.appears();
+    region.volumes.insert(volume.id.clone(), volume, from);
+    region.instances.insert(id.clone(), instance, from);
     id
 }
 

@@ -203,13 +203,13 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
     }
     if region
         .groups
-        .values()
+        .all()
         .any(|it| it.vpc == vpc && it.name == name)
     {
         let message = format!("The security group '{name}' already exists for VPC '{vpc}'");
         return Err(ApiError::bad("InvalidGroup.Duplicate", message));
     }
-    let full = region.groups.len() >= most;
+    let full = region.groups.count() >= most;
     let region = call.change()?.region;
     if full {
         let message = "The maximum number of security groups has been reached.";
@@ -241,7 +241,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
         other.id != id && rules.any(|rule| rule.source == Source::Group(id.clone()))
     };
     let in_use = region.is_in_use(|instance| instance.groups.iter().any(|(group, _)| *group == id));
-    if in_use || region.groups.values().any(named_by) {
+    if in_use || region.groups.all().any(named_by) {
         return Err(ApiError::dependency(format!(
             "resource {id} has a dependent object"
         )));

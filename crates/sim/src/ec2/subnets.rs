@@ -151,7 +151,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
             format!("The CIDR '{block}' is invalid."),
         ));
     }
-    let siblings: Vec<&Subnet> = region.subnets.values().filter(|it| it.vpc == vpc).collect();
+    let siblings: Vec<&Subnet> = region.subnets.all().filter(|it| it.vpc == vpc).collect();
     if siblings.iter().any(|it| cidr::overlap(it.cidr, block)) {
         let message = format!("The CIDR '{block}' conflicts with another subnet");
         return Err(ApiError::bad("InvalidSubnet.Conflict", message));
@@ -176,7 +176,10 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         map_public_ip: false,
     };
     region.add_tags(&subnet.id, &tags);
-    region.subnets.insert(subnet.id.clone(), subnet.clone());
+    let from = region.appears();
+    region
+        .subnets
+        .insert(subnet.id.clone(), subnet.clone(), from);
     let free = subnet.capacity();
     Ok(Element::answer().child(shown("subnet", region, &(subnet, free))))
 }
@@ -193,7 +196,7 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     let region = call.change()?.region;
     region.subnets.remove(id);
     region.forget_tags(id);
-    for table in region.route_tables.values_mut() {
+    for table in region.route_tables.all_mut() {
         table
             .associations
             .retain(|it| it.subnet.as_deref() != Some(id));

@@ -76,7 +76,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
             format!("The CIDR '{block}' is invalid."),
         ));
     }
-    let full = region.vpcs.len() >= most;
+    let full = region.vpcs.count() >= most;
     let region = call.change()?.region;
     // A dry run promises no quota, so this comes after its end.
     if full {
@@ -87,7 +87,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
     }
     let id = region.add_vpc(block, tenancy, false);
     region.add_tags(&id, &tags);
-    let vpc = region.vpcs.get(&id).map(|vpc| shown("vpc", region, vpc));
+    let vpc = region.vpcs.any(&id).map(|vpc| shown("vpc", region, vpc));
     Ok(Element::answer().maybe(vpc))
 }
 
@@ -95,18 +95,18 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     let id = call.id("VpcId", Kind::Vpc)?;
     let region = call.look()?.region;
     region.all_exist(Kind::Vpc, &[id])?;
-    let in_the_way = region.subnets.values().any(|it| it.vpc == id)
+    let in_the_way = region.subnets.all().any(|it| it.vpc == id)
         || region
             .gateways
-            .values()
+            .all()
             .any(|it| it.vpc.as_deref() == Some(id))
         || region
             .route_tables
-            .values()
+            .all()
             .any(|it| it.vpc == id && !it.is_main())
         || region
             .groups
-            .values()
+            .all()
             .any(|it| it.vpc == id && it.name != "default");
     if in_the_way {
         return Err(ApiError::dependency(format!(
@@ -117,17 +117,17 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Outcome {
     region.vpcs.remove(id);
     let tables = region
         .route_tables
-        .values()
+        .all()
         .filter(|it| it.vpc == id)
         .map(|it| it.id.clone());
     let groups = region
         .groups
-        .values()
+        .all()
         .filter(|it| it.vpc == id)
         .map(|it| it.id.clone());
     let with_it: Vec<String> = tables.chain(groups).chain([id.to_owned()]).collect();
-    region.route_tables.retain(|_, it| it.vpc != id);
-    region.groups.retain(|_, it| it.vpc != id);
+    region.route_tables.retain(|it| it.vpc != id);
+    region.groups.retain(|it| it.vpc != id);
     with_it.iter().for_each(|id| region.forget_tags(id));
     Ok(Element::done())
 }

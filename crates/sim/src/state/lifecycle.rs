@@ -6,10 +6,18 @@ use super::{Association, Instance, Millis, Phase, Region, Timings};
 const TERMINATED_VISIBLE_MS: u64 = 3_600_000;
 
 impl Region {
-    /// Brings everything to the present: phases pass, terminated instances give their things back and then go.
+    /// Brings everything to the present: what is new is seen, phases pass, terminated instances give their things back and then go.
     pub(crate) fn settle(&mut self, now: Millis) {
+        self.now = now;
+        self.vpcs.settle(now);
+        self.subnets.settle(now);
+        self.gateways.settle(now);
+        self.route_tables.settle(now);
+        self.groups.settle(now);
+        self.instances.settle(now);
+        self.volumes.settle(now);
         let mut ended = Vec::new();
-        for instance in self.instances.values_mut() {
+        for instance in self.instances.all_mut() {
             let before = instance.phase;
             instance.phase = before.at(now);
             if !matches!(before, Phase::Terminated { .. })
@@ -27,7 +35,7 @@ impl Region {
         };
         let forgotten: Vec<String> = self
             .instances
-            .values()
+            .all()
             .filter(|it| gone(it))
             .map(|it| it.id.clone())
             .collect();
@@ -39,7 +47,7 @@ impl Region {
 
     /// A terminated instance has no address, no interface and no volume of its own any more.
     fn release(&mut self, id: &str) {
-        let Some(instance) = self.instances.get_mut(id) else {
+        let Some(instance) = self.instances.any_mut(id) else {
             return;
         };
         instance.private_ip = None;
@@ -47,7 +55,7 @@ impl Region {
         let (interface, volume) = (instance.interface.clone(), instance.volume.take());
         self.tags.remove(&interface);
         let Some(volume) = volume else { return };
-        match self.volumes.get_mut(&volume) {
+        match self.volumes.any_mut(&volume) {
             Some(kept) if !kept.delete_on_termination => kept.attached = None,
             _ => self.forget_volume(&volume),
         }
@@ -62,7 +70,7 @@ impl Region {
     pub(crate) fn start(&mut self, id: &str, now: Millis, timings: &Timings) -> bool {
         let boot = self.ids.within(&timings.boot_ms);
         let public = self.new_public_ip();
-        let Some(instance) = self.instances.get_mut(id) else {
+        let Some(instance) = self.instances.any_mut(id) else {
             return false;
         };
         if instance.phase != Phase::Stopped {
@@ -84,7 +92,7 @@ impl Region {
 
     /// Stops an instance. The pool's address goes at once, an elastic one stays.
     pub(crate) fn stop(&mut self, id: &str, now: Millis, timings: &Timings) {
-        let Some(instance) = self.instances.get_mut(id) else {
+        let Some(instance) = self.instances.any_mut(id) else {
             return;
         };
         if matches!(instance.phase, Phase::Pending { .. } | Phase::Running) {
@@ -105,7 +113,7 @@ impl Region {
 
     /// Terminates an instance. An elastic address is free at once.
     pub(crate) fn terminate(&mut self, id: &str, now: Millis, timings: &Timings) {
-        let Some(instance) = self.instances.get_mut(id) else {
+        let Some(instance) = self.instances.any_mut(id) else {
             return;
         };
         if instance.phase.is_leaving() {

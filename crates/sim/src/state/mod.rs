@@ -10,6 +10,7 @@ mod resource;
 mod security_group;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 pub(crate) use iam::{Iam, Profile, Role};
 pub(crate) use ids::Ids;
@@ -31,6 +32,8 @@ pub(crate) type Millis = u64;
 pub(crate) struct World {
     seed: u64,
     accounts: BTreeMap<String, Account>,
+    /// How long what is made from now on is not seen.
+    pub consistency_ms: Range<u64>,
     /// Explicit denials by (access key, action). Permissions grow from here.
     pub denials: BTreeSet<(String, String)>,
 }
@@ -43,9 +46,10 @@ pub(crate) struct Account {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, consistency_ms: Range<u64>) -> Self {
         Self {
             seed,
+            consistency_ms,
             ..Self::default()
         }
     }
@@ -69,6 +73,7 @@ impl World {
             let ids = Ids::new(&[&seed, account, region]);
             Region::new(account, region, ids)
         });
+        there.consistency_ms = self.consistency_ms.clone();
         there.settle(now);
         (&mut found.iam, there)
     }

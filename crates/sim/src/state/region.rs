@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 use ipnet::Ipv4Net;
 
 use super::instance::Launches;
 use super::network::LOCAL;
 use super::{
-    Address, Gateway, Group, Ids, Instance, Kind, Route, RouteTable, Rule, Source, Subnet,
+    Address, Gateway, Group, Ids, Instance, Kind, Millis, Route, RouteTable, Rule, Source, Subnet,
     TableAssociation, Volume, Vpc,
 };
 use crate::catalogue;
+use crate::consistency::Shelf;
 use crate::protocol::filter::Tags;
 
 /// The first address of the pool of public addresses. 198.18.0.0/15 is set aside for benchmarks (RFC 2544), so no
@@ -25,13 +27,17 @@ pub(crate) struct Region {
     pub account: String,
     pub name: String,
     pub ids: Ids,
-    pub vpcs: BTreeMap<String, Vpc>,
-    pub subnets: BTreeMap<String, Subnet>,
-    pub gateways: BTreeMap<String, Gateway>,
-    pub route_tables: BTreeMap<String, RouteTable>,
-    pub groups: BTreeMap<String, Group>,
-    pub instances: BTreeMap<String, Instance>,
-    pub volumes: BTreeMap<String, Volume>,
+    /// The time to which it was brought.
+    pub now: Millis,
+    /// How long what is made now is not seen.
+    pub consistency_ms: Range<u64>,
+    pub vpcs: Shelf<Vpc>,
+    pub subnets: Shelf<Subnet>,
+    pub gateways: Shelf<Gateway>,
+    pub route_tables: Shelf<RouteTable>,
+    pub groups: Shelf<Group>,
+    pub instances: Shelf<Instance>,
+    pub volumes: Shelf<Volume>,
     pub addresses: BTreeMap<String, Address>,
     pub launches: Launches,
     /// Route tables by client token, with the request that made them.
@@ -40,7 +46,7 @@ pub(crate) struct Region {
     pub capacity: BTreeMap<(String, String), u32>,
     pub launch_count: u64,
     pub(super) tags: BTreeMap<String, Tags>,
-    next_public: u32,
+    last_public: u32,
 }
 
 static NO_TAGS: Tags = Tags::new();
@@ -51,20 +57,22 @@ impl Region {
             account: account.to_owned(),
             name: name.to_owned(),
             ids,
-            vpcs: BTreeMap::new(),
-            subnets: BTreeMap::new(),
-            gateways: BTreeMap::new(),
-            route_tables: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            instances: BTreeMap::new(),
-            volumes: BTreeMap::new(),
+            now: 0,
+            consistency_ms: 0..0,
+            vpcs: Shelf::default(),
+            subnets: Shelf::default(),
+            gateways: Shelf::default(),
+            route_tables: Shelf::default(),
+            groups: Shelf::default(),
+            instances: Shelf::default(),
+            volumes: Shelf::default(),
             addresses: BTreeMap::new(),
             launches: BTreeMap::new(),
             table_tokens: BTreeMap::new(),
             capacity: BTreeMap::new(),
             launch_count: 0,
             tags: BTreeMap::new(),
-            next_public: 0,
+            last_public: 0,
         };
         region.add_default_vpc();
         region
@@ -89,7 +97,7 @@ impl Region {
                 default_for_zone: true,
                 map_public_ip: true,
             };
-            self.subnets.insert(id, subnet);
+            self.subnets.insert(id, subnet, None);
         }
         let id = self.ids.next(Kind::Gateway.prefix());
         self.gateways.insert(
@@ -98,12 +106,9 @@ impl Region {
                 id: id.clone(),
                 vpc: Some(vpc.clone()),
             },
+            None,
         );
-        if let Some(table) = self
-            .route_tables
-            .values_mut()
-            .find(|table| table.vpc == vpc)
-        {
+        if let Some(table) = self.route_tables.all_mut().find(|table| table.vpc == vpc) {
             table.routes.push(Route {
                 destination: Ipv4Net::default(),
                 gateway: id,
@@ -137,7 +142,8 @@ impl Region {
             id: self.ids.next("rtbassoc"),
             subnet: None,
         });
-        self.route_tables.insert(table.id.clone(), table);
+        let from = self.appears();
+        self.route_tables.insert(table.id.clone(), table, from);
         let group = self.add_group("default", "default VPC security group", &vpc.id);
         let rule = Rule {
             id: self.ids.next("sgr"),
@@ -146,11 +152,12 @@ impl Region {
             source: Source::Group(group.clone()),
             description: None,
         };
-        if let Some(group) = self.groups.get_mut(&group) {
+        if let Some(group) = self.groups.any_mut(&group) {
             group.ingress.push(rule);
         }
         let id = vpc.id.clone();
-        self.vpcs.insert(id.clone(), vpc);
+        let from = self.appears();
+        self.vpcs.insert(id.clone(), vpc, from);
         id
     }
 
@@ -172,28 +179,30 @@ impl Region {
             ingress: Vec::new(),
             egress: vec![all_out],
         };
-        self.groups.insert(id.clone(), group);
+        let from = self.appears();
+        self.groups.insert(id.clone(), group, from);
         id
     }
 
     /// An address of the public pool that is not in use.
     pub(crate) fn new_public_ip(&mut self) -> Ipv4Addr {
-        let mut ip = Ipv4Addr::from(PUBLIC_POOL);
-        // The bound only matters to a test with more public addresses than the pool has: it sees one twice.
-        for _ in 0..PUBLIC_POOL_SIZE {
-            self.next_public = (self.next_public + 1) % PUBLIC_POOL_SIZE;
-            ip = Ipv4Addr::from(PUBLIC_POOL + self.next_public);
-            if !self.public_ips().any(|used| used == ip) {
-                break;
-            }
+        let nth = |number: u32| Ipv4Addr::from(PUBLIC_POOL + number % PUBLIC_POOL_SIZE);
+        self.last_public += 1;
+        // Before the pool was gone through once no address can be in use.
+        if self.last_public >= PUBLIC_POOL_SIZE {
+            let used: BTreeSet<Ipv4Addr> = self.public_ips().collect();
+            let from = self.last_public;
+            let free = (from..from + PUBLIC_POOL_SIZE).find(|it| !used.contains(&nth(*it)));
+            // With more public addresses than the pool has, one is given twice.
+            self.last_public = PUBLIC_POOL_SIZE + free.unwrap_or(from) % PUBLIC_POOL_SIZE;
         }
-        ip
+        nth(self.last_public)
     }
 
     fn public_ips(&self) -> impl Iterator<Item = Ipv4Addr> {
         let of_instances = self
             .instances
-            .values()
+            .all()
             .filter_map(|it| it.public.as_ref().map(|public| public.ip));
         of_instances.chain(self.addresses.values().map(|address| address.ip))
     }
@@ -201,7 +210,7 @@ impl Region {
     /// The private addresses in use in a subnet.
     pub(crate) fn private_ips(&self, subnet: &str) -> BTreeSet<Ipv4Addr> {
         self.instances
-            .values()
+            .all()
             .filter(|it| it.subnet == subnet)
             .filter_map(|it| it.private_ip)
             .collect()
@@ -210,7 +219,7 @@ impl Region {
     /// The instances in a subnet or VPC that are not terminated, as something that keeps it from being deleted.
     pub(crate) fn is_in_use(&self, by: impl Fn(&Instance) -> bool) -> bool {
         self.instances
-            .values()
+            .all()
             .any(|it| it.private_ip.is_some() && by(it))
     }
 
@@ -222,15 +231,12 @@ impl Region {
         let there = |it: &&Instance| {
             it.zone == zone && it.instance_type == instance_type && it.phase.takes_capacity()
         };
-        Some((limit as usize).saturating_sub(self.instances.values().filter(there).count()))
+        Some((limit as usize).saturating_sub(self.instances.all().filter(there).count()))
     }
 
     /// The vCPUs of the instances that count against the quota.
     pub(crate) fn vcpus(&self) -> u32 {
-        let running = self
-            .instances
-            .values()
-            .filter(|it| it.phase.takes_capacity());
+        let running = self.instances.all().filter(|it| it.phase.takes_capacity());
         running.map(|it| it.cores * it.threads_per_core).sum()
     }
 
@@ -240,22 +246,24 @@ impl Region {
 
     pub(crate) fn default_group(&self, vpc: &str) -> Option<&Group> {
         self.groups
-            .values()
+            .all()
             .find(|group| group.vpc == vpc && group.name == "default")
     }
 
     /// A route is a black hole when its gateway is gone or belongs to another VPC.
     pub(crate) fn route_is_active(&self, table: &RouteTable, route: &Route) -> bool {
         let attached = |gateway: &Gateway| gateway.vpc.as_ref() == Some(&table.vpc);
-        route.gateway == LOCAL || self.gateways.get(&route.gateway).is_some_and(attached)
+        route.gateway == LOCAL || self.gateways.any(&route.gateway).is_some_and(attached)
     }
 
     pub(crate) fn tags(&self, id: &str) -> &Tags {
         self.tags.get(id).unwrap_or(&NO_TAGS)
     }
 
+    /// The tags of all that is seen.
     pub(crate) fn all_tags(&self) -> impl Iterator<Item = (&String, &Tags)> {
-        self.tags.iter()
+        let seen = |id: &str| Kind::of_id(id).is_some_and(|kind| self.exists(kind, id));
+        self.tags.iter().filter(move |(id, _)| seen(id))
     }
 
     /// Adds tags; those with the same key are replaced.
@@ -285,12 +293,39 @@ impl Region {
             Kind::Group => self.groups.contains_key(id),
             Kind::Image => catalogue::image(&self.name, id).is_some(),
             Kind::Instance => self.instances.contains_key(id),
-            Kind::Interface => self.is_in_use(|it| it.interface == id),
+            Kind::Interface => self
+                .instances
+                .values()
+                .any(|it| it.private_ip.is_some() && it.interface == id),
             Kind::Gateway => self.gateways.contains_key(id),
             Kind::RouteTable => self.route_tables.contains_key(id),
             Kind::Subnet => self.subnets.contains_key(id),
             Kind::Volume => self.volumes.contains_key(id),
             Kind::Vpc => self.vpcs.contains_key(id),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_comes_again_only_when_nobody_has_it_any_more() {
+        let mut region = Region::new("1", "us-east-1", Ids::new(&[]));
+        let first = region.new_public_ip();
+        let kept = Address {
+            id: "eipalloc-1".to_owned(),
+            ip: first,
+            used: None,
+        };
+        region.addresses.insert(kept.id.clone(), kept);
+        let others: BTreeSet<Ipv4Addr> = (2..=PUBLIC_POOL_SIZE)
+            .map(|_| region.new_public_ip())
+            .collect();
+        assert_eq!(others.len() + 1, PUBLIC_POOL_SIZE as usize, "one lap");
+        assert!(!others.contains(&first));
+        let again: Vec<Ipv4Addr> = (0..4).map(|_| region.new_public_ip()).collect();
+        assert!(!again.contains(&first) && again.iter().all(|ip| others.contains(ip)));
     }
 }

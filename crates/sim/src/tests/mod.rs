@@ -1,5 +1,6 @@
 //! The rules of the simulator, each by its name, through the front door: parameters in, XML out.
 
+mod consistency;
 mod control;
 mod faults;
 mod launch;
