@@ -4,7 +4,7 @@
 //! do, and shows the state, for the checks that need it. [`Call::change`] ends a dry run with EC2's `DryRunOperation` and
 //! gives the state to change. So no action can have an effect before its parameters and its permission were checked.
 
-use crate::config::Config;
+use crate::config::{Config, Quotas};
 use crate::permissions;
 use crate::protocol::auth::{Caller, Service};
 use crate::protocol::{ApiError, Params, Scope};
@@ -15,6 +15,7 @@ pub(crate) struct Call<'a> {
     pub params: Scope<'a>,
     pub caller: &'a Caller,
     pub config: &'a Config,
+    pub quotas: &'a Quotas,
     pub now: Millis,
     pub dry_run: bool,
     action: &'a str,
@@ -39,6 +40,7 @@ impl<'a> Call<'a> {
         all: &'a Params,
         caller: &'a Caller,
         config: &'a Config,
+        quotas: &'a Quotas,
         now: Millis,
         action: &'a str,
         world: &'a mut World,
@@ -47,6 +49,7 @@ impl<'a> Call<'a> {
             params: all.root(),
             caller,
             config,
+            quotas,
             now,
             dry_run: false,
             action,

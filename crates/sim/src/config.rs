@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::Timings;
 
 /// How a simulator begins; [`crate::Simulator`] says what can be changed while it runs.
@@ -21,7 +23,7 @@ pub struct Config {
     /// The account of an access key. A key that is not listed belongs to the account that it spells with 12 digits, and
     /// otherwise to [`crate::default_account`].
     pub accounts: BTreeMap<String, String>,
-    /// How many resources an account may have.
+    /// How many resources an account may have, at first.
     pub quotas: Quotas,
     /// Whether calls take tokens from EC2's buckets.
     pub throttling: bool,
@@ -33,7 +35,8 @@ pub struct Config {
 
 /// The quotas of every account, per region unless the name says otherwise; the defaults are those of a new account
 /// ("Amazon VPC quotas").
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Quotas {
     /// VPCs, the default VPC among them.
     pub vpcs: usize,

@@ -205,6 +205,7 @@ pub(crate) fn run(
         params,
         caller,
         simulator.config(),
+        &inner.quotas,
         now,
         action,
         &mut inner.world,

@@ -9,7 +9,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Quotas};
 use crate::faults::{Fault, FaultRule, FaultState, Faults, PlayedFault};
 use crate::limits::{Buckets, Limits};
 use crate::network_view::NetworkView;
@@ -36,6 +36,7 @@ pub(crate) struct Inner {
     pub world: World,
     pub faults: Faults,
     pub limits: Limits,
+    pub quotas: Quotas,
     pub calls: BTreeMap<String, u64>,
     pub recorded: Vec<RecordedCall>,
     pub request_ids: Ids,
@@ -48,6 +49,7 @@ impl Simulator {
             world: World::new(config.seed, config.consistency_ms.clone()),
             faults: Faults::new(config.seed),
             limits: Limits::new(config.throttling),
+            quotas: config.quotas.clone(),
             calls: BTreeMap::new(),
             recorded: Vec::new(),
             request_ids: Ids::new(&[&config.seed.to_string(), "requests"]),
@@ -160,8 +162,13 @@ impl Simulator {
         self.lock().faults.clear();
     }
 
+    /// How many resources an account may have from now on.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        self.lock().quotas = quotas;
+    }
+
     /// How many instances of a type a zone has room for, those that are there included; None is no limit. A launch takes
-    /// what it gets, down to its `MinCount`.
+    /// what it gets, down to its `MinCount`. With wildcards in the zone or the type it is the room for all that match.
     pub fn set_capacity(
         &self,
         account: &str,

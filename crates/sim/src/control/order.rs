@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::usual_account;
+use crate::config::Quotas;
 use crate::faults::FaultRule;
 use crate::limits::{self, Bucket, Buckets};
 use crate::server;
@@ -42,6 +43,8 @@ pub(crate) enum Order {
     Deny(Denial),
     #[serde(rename = "faults")]
     Fault(FaultRule),
+    #[serde(rename = "quotas")]
+    Quotas(Quotas),
     #[serde(rename = "throttling")]
     Throttling(Switch),
 }
@@ -205,6 +208,7 @@ impl Order {
             Self::Terminate(it) => sim.console_terminate(&it.account, &it.region, &it.ids()),
             Self::Deny(it) => sim.deny(&it.access_key, &it.action),
             Self::Fault(rule) => return Ok(Some(json!({"id": sim.add_fault(rule)}))),
+            Self::Quotas(quotas) => sim.set_quotas(quotas),
             Self::Throttling(it) => sim.set_throttling(it.on),
         }
         Ok(None)

@@ -17,7 +17,7 @@ pub(crate) fn describe_attributes(call: &mut Call<'_>) -> Outcome {
     if let Some(unknown) = asked.iter().find(|name| !NAMES.contains(name)) {
         return Err(ApiError::invalid("attributeName", unknown));
     }
-    let quotas = call.config.quotas.clone();
+    let quotas = call.quotas;
     let region = call.read()?.region;
     let value = |name: &str| match name {
         "supported-platforms" => "VPC".to_owned(),

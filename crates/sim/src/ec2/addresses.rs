@@ -75,7 +75,7 @@ fn shown(region: &Region, it: &Address) -> Element {
 pub(crate) fn allocate(call: &mut Call<'_>) -> Outcome {
     call.params.word("Domain", &["vpc"])?;
     let [tags] = tags::specifications(&call.params, [Kind::Address])?;
-    let most = call.config.quotas.elastic_ips;
+    let most = call.quotas.elastic_ips;
     let region = call.change()?.region;
     if region.addresses.len() >= most {
         let message = "The maximum number of addresses has been reached.";

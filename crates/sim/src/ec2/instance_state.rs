@@ -1,11 +1,11 @@
 //! Stopping, starting, rebooting and terminating instances.
 
 use super::describe_instances::state;
-use super::run_instances::insufficient_capacity;
+use super::run_instances::{insufficient_capacity, too_many_vcpus};
 use crate::call::Call;
 use crate::clock::iso;
 use crate::protocol::{ApiError, Element, Outcome, el};
-use crate::state::{Kind, Phase, PhaseKind, Region, Timings};
+use crate::state::{Instance, Kind, Phase, PhaseKind, Region, Timings};
 
 /// The ids that the call names; each once, all well-formed.
 fn instance_ids<'a>(call: &Call<'a>) -> Result<Vec<&'a str>, ApiError> {
@@ -113,28 +113,19 @@ pub(crate) fn start(call: &mut Call<'_>) -> Outcome {
     let startable =
         |it: Phase| matches!(it, Phase::Stopped | Phase::Running | Phase::Pending { .. });
     check(call.look()?.region, &ids, "started", startable)?;
+    let quota = call.quotas.vcpus;
     let region = call.change()?.region;
-    for id in &ids {
-        if let Some(it) = region
-            .instances
-            .get(id)
-            .filter(|it| it.phase == Phase::Stopped)
-        {
-            let same = |other: &&&str| {
-                let other = region.instances.get(other);
-                other.is_some_and(|o| {
-                    o.phase == Phase::Stopped
-                        && (&o.zone, o.instance_type) == (&it.zone, it.instance_type)
-                })
-            };
-            let wanted = ids.iter().filter(same).count();
-            if region
-                .room(&it.zone, it.instance_type)
-                .is_some_and(|room| room < wanted)
-            {
-                return Err(insufficient_capacity(it.instance_type, &it.zone));
-            }
-        }
+    let stopped: Vec<&Instance> = ids
+        .iter()
+        .filter_map(|id| region.instances.get(id))
+        .filter(|it| it.phase == Phase::Stopped)
+        .collect();
+    let vcpus = region.vcpus() + stopped.iter().map(|it| it.vcpus()).sum::<u32>();
+    if let Some(most) = quota.filter(|most| vcpus > *most && !stopped.is_empty()) {
+        return Err(too_many_vcpus(most));
+    }
+    if let Some(it) = region.without_room(&stopped) {
+        return Err(insufficient_capacity(it.instance_type, &it.zone));
     }
     Ok(changes(region, &ids, |region, id| {
         region.start(id, now, &timings);

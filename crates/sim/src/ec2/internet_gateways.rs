@@ -48,7 +48,7 @@ fn shown(name: &'static str, region: &Region, gateway: &Gateway) -> Element {
 
 pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
     let [tags] = tags::specifications(&call.params, [Kind::Gateway])?;
-    let most = call.config.quotas.internet_gateways;
+    let most = call.quotas.internet_gateways;
     let region = call.change()?.region;
     if region.gateways.count() >= most {
         let message = "The maximum number of internet gateways has been reached.";

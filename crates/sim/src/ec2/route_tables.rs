@@ -102,7 +102,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
     let token = launch::client_token(&call.params)?;
     let [tags] = tags::specifications(&call.params, [Kind::RouteTable])?;
     let fingerprint = call.params.fingerprint(&["ClientToken", "DryRun"]);
-    let most = call.config.quotas.route_tables_per_vpc;
+    let most = call.quotas.route_tables_per_vpc;
     let region = call.look()?.region;
     region.all_exist(Kind::Vpc, &[vpc])?;
     if let Some((known, id)) = token.and_then(|token| region.table_tokens.get(token))

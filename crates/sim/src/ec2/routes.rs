@@ -12,7 +12,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         call.params.required("DestinationCidrBlock")?,
     )?;
     let gateway = call.id("GatewayId", Kind::Gateway)?;
-    let most = call.config.quotas.routes_per_table;
+    let most = call.quotas.routes_per_table;
     let region = call.look()?.region;
     let table = region
         .route_tables

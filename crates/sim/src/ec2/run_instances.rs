@@ -22,7 +22,7 @@ pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
         call.change()?;
         return answer;
     }
-    let groups_most = call.config.quotas.groups_per_interface;
+    let groups_most = call.quotas.groups_per_interface;
     let looked = call.look()?;
     let plan = Plan::new(looked.region, looked.iam, &request, groups_most)?;
     if let Some(profile) = &plan.profile {
@@ -33,7 +33,7 @@ pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
         let resource = role.map_or(&profile.arn, |role| &role.arn).clone();
         call.may("iam:PassRole", &resource)?;
     }
-    let (now, vcpus, timings) = (call.now, call.config.quotas.vcpus, call.config.timings());
+    let (now, vcpus, timings) = (call.now, call.quotas.vcpus, call.config.timings());
     let region = call.change()?.region;
     // A dry run promises neither capacity nor quota, so these come after its end.
     let count = count(region, &plan, &request, vcpus)?;
@@ -123,13 +123,7 @@ fn count(
             vcpus.map(|most| {
                 (most.saturating_sub(region.vcpus()) / plan.kind.vcpus.max(1)) as usize
             }),
-            ApiError::bad(
-                "VcpuLimitExceeded",
-                format!(
-                    "You have requested more vCPU capacity than your current vCPU limit of {} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.",
-                    vcpus.unwrap_or_default()
-                ),
-            ),
+            too_many_vcpus(vcpus.unwrap_or_default()),
         ),
         (
             Some(subnets::free(region, &plan.subnet)),
@@ -151,6 +145,15 @@ fn count(
         }
     }
     Ok(count)
+}
+
+pub(crate) fn too_many_vcpus(most: u32) -> ApiError {
+    ApiError::bad(
+        "VcpuLimitExceeded",
+        format!(
+            "You have requested more vCPU capacity than your current vCPU limit of {most} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
+        ),
+    )
 }
 
 pub(crate) fn insufficient_capacity(kind: &str, zone: &str) -> ApiError {

@@ -15,7 +15,7 @@ pub(crate) fn authorize_ingress(call: &mut Call<'_>) -> Outcome {
     let id = call.optional_id("GroupId", Kind::Group)?;
     let name = call.params.text("GroupName");
     let mut rules = read(&call.params)?;
-    let most = call.config.quotas.rules_per_group;
+    let most = call.quotas.rules_per_group;
     let region = call.look()?.region;
     let group = find(region, id, name)?;
     let id = group.id.clone();

@@ -178,7 +178,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
             format!("Invalid value '{name}' for groupName. The name may not begin with 'sg-'.");
         return Err(ApiError::value(message));
     }
-    let most = call.config.quotas.groups;
+    let most = call.quotas.groups;
     let region = call.look()?.region;
     let vpc = match (vpc, region.default_vpc()) {
         (Some(id), _) => region

@@ -137,7 +137,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
     let block = cidr::parameter("cidrBlock", call.params.required("CidrBlock")?)?;
     let named = zone(call)?;
     let [tags] = tags::specifications(&call.params, [Kind::Subnet])?;
-    let most = call.config.quotas.subnets_per_vpc;
+    let most = call.quotas.subnets_per_vpc;
     let here = catalogue::region(&call.caller.region).ok_or_else(ApiError::auth_failure)?;
     let region = call.look()?.region;
     let inside = region

@@ -68,7 +68,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         ));
     }
     let [tags] = tags::specifications(&call.params, [Kind::Vpc])?;
-    let most = call.config.quotas.vpcs;
+    let most = call.quotas.vpcs;
     let region = call.look()?.region;
     if !cidr::size_is_allowed(block) {
         return Err(ApiError::bad(

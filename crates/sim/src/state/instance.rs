@@ -49,6 +49,12 @@ pub(crate) struct Instance {
     pub threads_per_core: u32,
 }
 
+impl Instance {
+    pub(crate) fn vcpus(&self) -> u32 {
+        self.cores * self.threads_per_core
+    }
+}
+
 /// A public address of an instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Association {

@@ -1,5 +1,6 @@
 //! What exists: accounts, their regions, and the resources in them. Rules of AWS's answers live with the actions.
 
+mod capacity;
 mod iam;
 mod ids;
 mod instance;

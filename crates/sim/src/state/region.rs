@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use ipnet::Ipv4Net;
 
+use super::capacity::Place;
 use super::instance::Launches;
 use super::network::LOCAL;
 use super::{
@@ -42,8 +43,8 @@ pub(crate) struct Region {
     pub launches: Launches,
     /// Route tables by client token, with the request that made them.
     pub table_tokens: BTreeMap<String, (String, String)>,
-    /// How many instances of a type a zone has room for, where that is limited, by (zone, type).
-    pub capacity: BTreeMap<(String, String), u32>,
+    /// How many instances there is room for, where that is limited.
+    pub capacity: BTreeMap<Place, u32>,
     pub launch_count: u64,
     pub(super) tags: BTreeMap<String, Tags>,
     last_public: u32,
@@ -221,23 +222,6 @@ impl Region {
         self.instances
             .all()
             .any(|it| it.private_ip.is_some() && by(it))
-    }
-
-    /// How many more instances of a type a zone takes; None is no limit.
-    pub(crate) fn room(&self, zone: &str, instance_type: &str) -> Option<usize> {
-        let limit = *self
-            .capacity
-            .get(&(zone.to_owned(), instance_type.to_owned()))?;
-        let there = |it: &&Instance| {
-            it.zone == zone && it.instance_type == instance_type && it.phase.takes_capacity()
-        };
-        Some((limit as usize).saturating_sub(self.instances.all().filter(there).count()))
-    }
-
-    /// The vCPUs of the instances that count against the quota.
-    pub(crate) fn vcpus(&self) -> u32 {
-        let running = self.instances.all().filter(|it| it.phase.takes_capacity());
-        running.map(|it| it.cores * it.threads_per_core).sum()
     }
 
     pub(crate) fn default_vpc(&self) -> Option<&Vpc> {

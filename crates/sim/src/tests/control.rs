@@ -387,3 +387,23 @@ async fn token_buckets_are_set_and_watched_over_http() {
     let shown = body(send(&c.sim, json("GET", "/_sim/throttled", "")).await).await;
     assert_eq!(shown, r#"{"DescribeInstances":1}"#);
 }
+
+#[tokio::test]
+async fn quotas_and_consistency_are_set_over_http() {
+    let c = Client::new();
+    for (path, text) in [
+        ("quotas", r#"{"vpcs":1}"#),
+        ("consistency", r#"{"min_ms":5,"max_ms":9}"#),
+    ] {
+        let response = send(&c.sim, json("POST", &format!("/_sim/{path}"), text)).await;
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{path}");
+    }
+    assert_eq!(
+        c.code("CreateVpc", &[("CidrBlock", "10.0.0.0/16")]),
+        "VpcLimitExceeded"
+    );
+    let gateway = text(&c.ok("CreateInternetGateway", &[]), "internetGatewayId");
+    assert!(!c.ok("DescribeInternetGateways", &[]).contains(&gateway));
+    c.sim.advance(9);
+    assert!(c.ok("DescribeInternetGateways", &[]).contains(&gateway));
+}

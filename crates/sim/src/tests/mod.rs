@@ -10,6 +10,7 @@ mod limits;
 mod network;
 mod permissions;
 mod protocol;
+mod quotas;
 
 use crate::config::Config;
 use crate::protocol::ApiError;
