@@ -5,9 +5,10 @@
 //! gives the state to change. So no action can have an effect before its parameters and its permission were checked.
 
 use crate::config::{Config, Quotas};
-use crate::permissions;
+use crate::permissions::Permissions;
 use crate::protocol::auth::{Caller, Service};
 use crate::protocol::{ApiError, Params, Scope};
+use crate::simulator::Inner;
 use crate::state::{Iam, Kind, Millis, Region, World};
 
 /// A call under way.
@@ -20,6 +21,8 @@ pub(crate) struct Call<'a> {
     pub dry_run: bool,
     action: &'a str,
     all: &'a Params,
+    permissions: &'a Permissions,
+    is_allowed: bool,
     world: &'a mut World,
 }
 
@@ -39,38 +42,38 @@ impl<'a> Call<'a> {
     pub(crate) fn new(
         all: &'a Params,
         caller: &'a Caller,
-        config: &'a Config,
-        quotas: &'a Quotas,
-        now: Millis,
         action: &'a str,
-        world: &'a mut World,
+        now: Millis,
+        config: &'a Config,
+        inner: &'a mut Inner,
     ) -> Self {
         Self {
             params: all.root(),
             caller,
             config,
-            quotas,
+            quotas: &inner.quotas,
             now,
             dry_run: false,
             action,
             all,
-            world,
+            permissions: &inner.permissions,
+            // "No permissions are required to perform this operation", not even under an explicit denial.
+            is_allowed: action == "GetCallerIdentity",
+            world: &mut inner.world,
         }
     }
 
     /// The state, once all parameters were read and the action is allowed.
     pub(crate) fn look(&mut self) -> Result<Looked<'_>, ApiError> {
         self.all.finish()?;
-        if self.action != "GetCallerIdentity" {
-            // "No permissions are required to perform this operation", not even under an explicit denial.
-            self.may(
-                &format!("{}:{}", self.caller.service.name(), self.action),
-                "*",
-            )?;
-        }
         let (iam, region) = self
             .world
             .enter(&self.caller.account, &self.caller.region, self.now);
+        if !self.is_allowed {
+            self.permissions
+                .check_call(self.caller, self.action, self.all, region)?;
+            self.is_allowed = true;
+        }
         Ok(Looked { region, iam })
     }
 
@@ -97,9 +100,9 @@ impl<'a> Call<'a> {
         Ok(Changing { region, iam })
     }
 
-    /// Whether the caller may do another action that this one implies, such as iam:PassRole.
-    pub(crate) fn may(&self, action: &str, resource: &str) -> Result<(), ApiError> {
-        permissions::check(&self.world.denials, self.caller, action, resource)
+    /// Refuses when the caller may not hand a role to EC2, for the actions that do so.
+    pub(crate) fn may_pass_role(&self, role: &str) -> Result<(), ApiError> {
+        self.permissions.check_pass_role(self.caller, role)
     }
 
     /// A required parameter that is the id of something that exists.

@@ -181,7 +181,7 @@ fn add_role_to_instance_profile(call: &mut Call<'_>) -> Outcome {
         let message = "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1";
         return Err(ApiError::new(409, "LimitExceeded", message));
     }
-    call.may("iam:PassRole", &arn)?;
+    call.may_pass_role(&arn)?;
     if let Some(found) = call.change()?.iam.profiles.get_mut(profile) {
         found.role = Some(role.to_owned());
     }

@@ -201,15 +201,7 @@ pub(crate) fn run(
     action: &str,
     now: u64,
 ) -> Outcome {
-    let mut call = Call::new(
-        params,
-        caller,
-        simulator.config(),
-        &inner.quotas,
-        now,
-        action,
-        &mut inner.world,
-    );
+    let mut call = Call::new(params, caller, action, now, simulator.config(), inner);
     call.params.text("Action");
     call.check_version()?;
     match caller.service {

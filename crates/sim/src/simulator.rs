@@ -13,6 +13,7 @@ use crate::config::{Config, Quotas};
 use crate::faults::{Fault, FaultRule, FaultState, Faults, PlayedFault};
 use crate::limits::{Buckets, Limits};
 use crate::network_view::NetworkView;
+use crate::permissions::{Permissions, Policy};
 use crate::state::{Ids, Region, World};
 use crate::view::{InstanceView, RecordedCall};
 use crate::{control, server};
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub faults: Faults,
     pub limits: Limits,
     pub quotas: Quotas,
+    pub permissions: Permissions,
     pub calls: BTreeMap<String, u64>,
     pub recorded: Vec<RecordedCall>,
     pub request_ids: Ids,
@@ -50,6 +52,7 @@ impl Simulator {
             faults: Faults::new(config.seed),
             limits: Limits::new(config.throttling),
             quotas: config.quotas.clone(),
+            permissions: Permissions::default(),
             calls: BTreeMap::new(),
             recorded: Vec::new(),
             request_ids: Ids::new(&[&config.seed.to_string(), "requests"]),
@@ -130,9 +133,27 @@ impl Simulator {
     /// Denies an action such as `ec2:CreateVpc` or `iam:PassRole` to an access key; wildcards as in policies.
     pub fn deny(&self, access_key: &str, action: &str) {
         self.lock()
-            .world
+            .permissions
             .denials
             .insert((access_key.to_owned(), action.to_owned()));
+    }
+
+    /// Gives an access key a policy, in place of the one that it has; None lets it do everything. Denials stay.
+    ///
+    /// # Errors
+    /// When the document is malformed or has what is not simulated; the error names the place, and nothing has changed.
+    pub fn set_policy(
+        &self,
+        access_key: &str,
+        document: Option<&serde_json::Value>,
+    ) -> Result<(), String> {
+        let policy = document.map(Policy::read).transpose()?;
+        let policies = &mut self.lock().permissions.policies;
+        match policy {
+            Some(policy) => policies.insert(access_key.to_owned(), policy),
+            None => policies.remove(access_key),
+        };
+        Ok(())
     }
 
     /// Makes the next call of an action (`RunInstances`) go wrong; several wait in their order.

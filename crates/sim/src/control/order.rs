@@ -7,6 +7,7 @@ use super::usual_account;
 use crate::config::Quotas;
 use crate::faults::FaultRule;
 use crate::limits::{self, Bucket, Buckets};
+use crate::permissions::Policy;
 use crate::server;
 use crate::simulator::Simulator;
 
@@ -43,6 +44,8 @@ pub(crate) enum Order {
     Deny(Denial),
     #[serde(rename = "faults")]
     Fault(FaultRule),
+    #[serde(rename = "policy")]
+    Policy(PolicyOrder),
     #[serde(rename = "quotas")]
     Quotas(Quotas),
     #[serde(rename = "throttling")]
@@ -146,6 +149,20 @@ pub(crate) struct Denial {
     action: String,
 }
 
+/// A policy of null takes the key's policy away.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PolicyOrder {
+    access_key: String,
+    policy: Value,
+}
+
+impl PolicyOrder {
+    fn document(&self) -> Option<&Value> {
+        Some(&self.policy).filter(|it| !it.is_null())
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Switch {
@@ -164,6 +181,11 @@ impl Order {
                     "min_ms: {} is greater than max_ms, {}",
                     it.min_ms, it.max_ms
                 ));
+            }
+            Self::Policy(it) => {
+                if let Some(document) = it.document() {
+                    Policy::read(document).map_err(|wrong| format!("policy: {wrong}"))?;
+                }
             }
             Self::Fault(rule) => rule.check(server::call_names())?,
             _ => {}
@@ -208,6 +230,7 @@ impl Order {
             Self::Terminate(it) => sim.console_terminate(&it.account, &it.region, &it.ids()),
             Self::Deny(it) => sim.deny(&it.access_key, &it.action),
             Self::Fault(rule) => return Ok(Some(json!({"id": sim.add_fault(rule)}))),
+            Self::Policy(it) => sim.set_policy(&it.access_key, it.document())?,
             Self::Quotas(quotas) => sim.set_quotas(quotas),
             Self::Throttling(it) => sim.set_throttling(it.on),
         }

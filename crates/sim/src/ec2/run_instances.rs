@@ -31,7 +31,7 @@ pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
             .as_ref()
             .and_then(|name| looked.iam.roles.get(name));
         let resource = role.map_or(&profile.arn, |role| &role.arn).clone();
-        call.may("iam:PassRole", &resource)?;
+        call.may_pass_role(&resource)?;
     }
     let (now, vcpus, timings) = (call.now, call.quotas.vcpus, call.config.timings());
     let region = call.change()?.region;

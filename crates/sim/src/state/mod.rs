@@ -10,7 +10,7 @@ mod region;
 mod resource;
 mod security_group;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub(crate) use iam::{Iam, Profile, Role};
@@ -35,8 +35,6 @@ pub(crate) struct World {
     accounts: BTreeMap<String, Account>,
     /// How long what is made from now on is not seen.
     pub consistency_ms: Range<u64>,
-    /// Explicit denials by (access key, action). Permissions grow from here.
-    pub denials: BTreeSet<(String, String)>,
 }
 
 /// One account: its identities are global, everything else is per region.

@@ -407,3 +407,30 @@ async fn quotas_and_consistency_are_set_over_http() {
     c.sim.advance(9);
     assert!(c.ok("DescribeInternetGateways", &[]).contains(&gateway));
 }
+
+#[tokio::test]
+async fn a_policy_is_given_and_taken_over_http() {
+    let c = Client::new();
+    let allow = r#"{"Effect":"Allow","Action":"ec2:DescribeVpcs","Resource":"*"}"#;
+    let give = |policy: String| {
+        let order = format!(r#"{{"access_key":"test","policy":{policy}}}"#);
+        let sim = c.sim.clone();
+        async move { send(&sim, json("POST", "/_sim/policy", &order)).await }
+    };
+    let given = give(format!(r#"{{"Statement":{allow}}}"#)).await;
+    assert_eq!(given.status(), StatusCode::NO_CONTENT);
+    c.ok("DescribeVpcs", &[]);
+    assert_eq!(c.code("DescribeSubnets", &[]), "UnauthorizedOperation");
+    let refused = give(r#"{"Statement":{"Effect":"Maybe"}}"#.to_owned()).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let said = body(refused).await;
+    assert!(
+        said.starts_with("policy: Statement[0].Effect: must be"),
+        "{said}"
+    );
+    assert_eq!(
+        give("null".to_owned()).await.status(),
+        StatusCode::NO_CONTENT
+    );
+    c.ok("DescribeSubnets", &[]);
+}

@@ -9,6 +9,7 @@ mod life;
 mod limits;
 mod network;
 mod permissions;
+mod policies;
 mod protocol;
 mod quotas;
 
