@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use berth::{local::SimServer, replica::bind};
 use serde_json::{Value, json};
 use sim::{Config, Fault, RecordedCall, Simulator};
-use tests::{World, python, wait_for};
+use tests::{IAM_POLICY, World, python, wait_for};
 
-const POLICY: &str = include_str!("../../docs/iam-policy.json");
 const CLIENT: &str = concat!(
     include_str!("../../crates/aws/src/ec2/instances.rs"),
     include_str!("../../crates/aws/src/ec2/leftovers.rs"),
@@ -147,7 +146,7 @@ async fn every_request_of_berth_is_sound_by_botocores_model_and_none_is_new() {
 
 #[test]
 fn the_iam_policy_allows_exactly_what_berth_uses() {
-    let policy: Value = serde_json::from_str(POLICY).unwrap();
+    let policy: Value = serde_json::from_str(IAM_POLICY).unwrap();
     let mut allowed = BTreeSet::new();
     for statement in policy["Statement"].as_array().unwrap() {
         assert_eq!(statement["Effect"], "Allow");

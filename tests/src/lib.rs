@@ -26,4 +26,4 @@ pub use python::python;
 pub use raw::{RawAnswer, raw_http};
 pub use shift::Shift;
 pub use socket::{Heard, Socket};
-pub use world::{ACCOUNT, Options, World, theirs, wait_for};
+pub use world::{ACCOUNT, IAM_POLICY, Options, World, theirs, wait_for};

@@ -22,6 +22,10 @@ use crate::{Client, fresh_database, transitions::assert_every_transition_is_allo
 
 /// The simulated account.
 pub const ACCOUNT: &str = "123456789012";
+/// The policy that users give to Berth's access key, and every simulated world does so, too.
+pub const IAM_POLICY: &str = include_str!("../../docs/iam-policy.json");
+/// The access key of the account's owner, who may do everything.
+const OWNER_ACCESS_KEY: &str = "owner";
 const DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -71,10 +75,10 @@ pub struct World {
     pub pool: PgPool,
     /// Its URL.
     pub database_url: String,
-    /// The way to AWS.
+    /// Berth's way to AWS.
     pub endpoint: Endpoint,
     sim: Option<SimServer>,
-    connector: Connector,
+    owner: Connector,
     replica: Replica,
 }
 
@@ -136,6 +140,10 @@ impl World {
                 let listener = bind(ANYWHERE).await.expect("a free port");
                 let sim =
                     SimServer::start(Simulator::new(options.sim), listener).expect("a simulator");
+                let policy = serde_json::from_str(IAM_POLICY).expect("a policy document");
+                sim.simulator
+                    .set_policy(SIM_ACCESS_KEY, Some(&policy))
+                    .expect("a policy that can be evaluated");
                 let endpoint = sim.endpoint();
                 (Some(sim), endpoint)
             }
@@ -146,14 +154,18 @@ impl World {
         let replica =
             Replica::start(listener, pool.clone(), Answers::Everything, worker).expect("a replica");
         let client = Client::new(format!("http://{}", replica.address), DEV_USER, DEV_KEY);
-        let connector = Connector::to(endpoint.clone());
+        let owner = Connector::to(Endpoint {
+            url: endpoint.url.clone(),
+            access_key_id: OWNER_ACCESS_KEY.to_owned(),
+            secret_access_key: OWNER_ACCESS_KEY.to_owned(),
+        });
         Self {
             client,
             pool,
             database_url,
             endpoint,
             sim,
-            connector,
+            owner,
             replica,
         }
     }
@@ -169,7 +181,7 @@ impl World {
 
     /// EC2 as the account's owner uses it.
     pub async fn cloud(&self, region: &str) -> Arc<dyn Cloud> {
-        self.connector.cloud(region).await
+        self.owner.cloud(region).await
     }
 
     /// Launches an instance as the account's owner; answers with its id.
@@ -226,7 +238,7 @@ impl World {
         .await;
     }
 
-    /// One call of AWS's query protocol, for what [`Cloud`] has no need of.
+    /// One call of AWS's query protocol by the account's owner, for what [`Cloud`] has no need of.
     pub async fn aws_call(
         &self,
         service: &str,
@@ -238,7 +250,7 @@ impl World {
         pairs.extend(parameters);
         let query =
             reqwest::Url::parse_with_params(&self.endpoint.url, &pairs).expect("parameters");
-        let scope = format!("{SIM_ACCESS_KEY}/20260101/{region}/{service}/aws4_request");
+        let scope = format!("{OWNER_ACCESS_KEY}/20260101/{region}/{service}/aws4_request");
         let response = reqwest::Client::new()
             .post(&self.endpoint.url)
             .header("content-type", "application/x-www-form-urlencoded")
@@ -256,15 +268,21 @@ impl World {
         text
     }
 
-    /// Makes an instance profile.
+    /// Makes an instance profile with a role of the same name, as the IAM console does.
     pub async fn make_instance_profile(&self, name: &str) {
-        self.aws_call(
-            "iam",
-            "us-east-1",
-            "CreateInstanceProfile",
-            &[("InstanceProfileName", name), ("Version", "2010-05-08")],
-        )
-        .await;
+        let (version, profile, role) = (
+            ("Version", "2010-05-08"),
+            ("InstanceProfileName", name),
+            ("RoleName", name),
+        );
+        let trust = ("AssumeRolePolicyDocument", "{}");
+        for (action, parameters) in [
+            ("CreateRole", vec![version, role, trust]),
+            ("CreateInstanceProfile", vec![version, profile]),
+            ("AddRoleToInstanceProfile", vec![version, profile, role]),
+        ] {
+            self.aws_call("iam", "us-east-1", action, &parameters).await;
+        }
     }
 
     /// Creates a cluster; what is not in `more` is as the simplest body has it.
