@@ -185,6 +185,8 @@ async fn help_names_every_command_flag_and_environment_variable() {
                 "127.0.0.1:4566",
                 "--data-dir",
                 "BERTH_DATA_DIR",
+                "--scenario",
+                "BERTH_SIM_SCENARIO",
             ],
         ),
         (
@@ -202,7 +204,18 @@ async fn help_names_every_command_flag_and_environment_variable() {
         (&["serve"], &serve),
         (
             &["sim"],
-            &["--listen", "BERTH_SIM_LISTEN", "127.0.0.1:4566"],
+            &[
+                "--listen",
+                "BERTH_SIM_LISTEN",
+                "127.0.0.1:4566",
+                "--throttle",
+                "--consistency-ms <MIN-MAX>",
+                "--vcpus <N>",
+                "--capacity <ZONE/TYPE=N>",
+                "--policy <ACCESS_KEY=FILE>",
+                "--scenario <FILE>",
+                "BERTH_SIM_SCENARIO",
+            ],
         ),
         (&["migrate"], &["--database-url", "DATABASE_URL"]),
         (&["user"], &["add"]),
@@ -235,7 +248,8 @@ async fn help_names_every_command_flag_and_environment_variable() {
 #[tokio::test]
 async fn what_can_not_be_meant_is_refused_with_the_way_out() {
     let database = ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
-    let cases: [(&[&str], Variables<'_>, i32, &str); 10] = [
+    let listen = ("BERTH_SIM_LISTEN", "127.0.0.1:0");
+    let cases: [(&[&str], Variables<'_>, i32, &str); 17] = [
         (&[], &[], 2, "Usage: "),
         (&["serv"], &[], 2, "'serve'"),
         (&["serve", "--rol", "api"], &[database], 2, "--role"),
@@ -271,6 +285,48 @@ async fn what_can_not_be_meant_is_refused_with_the_way_out() {
             "berth: the database: ",
         ),
         (&["openapi", "--log", "x=y=z"], &[], 1, "--log"),
+        (
+            &["sim", "--consistency-ms", "3000"],
+            &[listen],
+            2,
+            "as 0-3000",
+        ),
+        (
+            &["sim", "--consistency-ms", "9-1"],
+            &[listen],
+            1,
+            "--consistency-ms 9-1: min_ms: 9 is greater than max_ms, 1",
+        ),
+        (
+            &["sim", "--capacity", "us-east-1x/t3.micro=1"],
+            &[listen],
+            1,
+            "--capacity us-east-1x/t3.micro=1: zone: there is no 'us-east-1x' in us-east-1",
+        ),
+        (
+            &["sim", "--policy", "berth"],
+            &[listen],
+            1,
+            "--policy berth: must be as ACCESS_KEY=FILE",
+        ),
+        (
+            &["sim", "--policy", "berth=/dev/null"],
+            &[listen],
+            1,
+            "--policy berth=/dev/null: not JSON",
+        ),
+        (
+            &["sim", "--scenario", "/nowhere"],
+            &[listen],
+            1,
+            "--scenario /nowhere: the file can't be read",
+        ),
+        (
+            &["dev", "--listen", "127.0.0.1:0", "--scenario", "/dev/null"],
+            &[listen],
+            1,
+            "--scenario /dev/null: no JSON object",
+        ),
     ];
     for (arguments, environment, code, word) in cases {
         let ended = run(arguments, environment).await;
@@ -596,6 +652,108 @@ async fn the_simulator_alone_speaks_the_ec2_protocol() {
     let (status, error) = call("ec2", "Action=MakeCoffee&Version=2016-11-15").await;
     assert_eq!(status, 400, "{error}");
     assert!(error.contains("<Code>InvalidAction</Code>"), "{error}");
+    stop(sim).await;
+}
+
+/// What the simulator at this URL answers to a call of EC2.
+async fn ec2(url: &str, access_key: &str, call: &str) -> String {
+    let scope = format!("{access_key}/20260101/us-east-1/ec2/aws4_request");
+    let authorization =
+        format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("authorization", authorization)
+        .body(format!("Action={call}&Version=2016-11-15"));
+    let answer = request.send().await.expect("the simulator answers");
+    answer.text().await.expect("a body")
+}
+
+/// The first text of an element in an answer; empty when there is none.
+fn element(answer: &str, name: &str) -> String {
+    let open = format!("<{name}>");
+    let rest = answer.split_once(&open).map(|(_, rest)| rest);
+    let text = rest.and_then(|rest| rest.split_once('<'));
+    text.map(|(text, _)| text.to_owned()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn the_simulator_is_as_hard_as_its_flags_and_its_scenario_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text.to_string()).unwrap();
+        path.display().to_string()
+    };
+    let statement = json!({"Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"});
+    let policy = file("policy.json", json!({"Statement": statement}));
+    let refuse = json!({"refuse": {"status": 503, "code": "Unavailable", "message": "later"}});
+    let scenario = file(
+        "scenario.json",
+        json!({"orders": [
+            {"bucket": {"action": "DescribeSubnets", "request": {"size": 1, "refill_per_s": 0}}},
+            {"after_ms": 1, "faults": {"action": "DescribeRegions", "times": 1000, "fault": refuse}},
+        ]}),
+    );
+    let listen = format!("127.0.0.1:{}", free_port());
+    let policy = format!("intern={policy}");
+    let mut sim = start(
+        &[
+            "sim",
+            "--listen",
+            &listen,
+            "--throttle",
+            "--consistency-ms",
+            "3600000-3600000",
+            "--vcpus",
+            "3",
+            "--capacity",
+            "us-east-1b/*=0",
+            "--policy",
+            &policy,
+            "--scenario",
+            &scenario,
+        ],
+        &[],
+    );
+    let said = |p: &Process| p.stdout().contains("describe-vpcs").then_some(());
+    sim.until("its first words", said).await;
+    let url = format!("http://{listen}");
+
+    let refusal = async |key: &str, call: &str| element(&ec2(&url, key, call).await, "Code");
+    let owner = async |call: &str| refusal("owner", call).await;
+    assert_eq!(owner("DescribeSubnets").await, "");
+    assert_eq!(owner("DescribeSubnets").await, "RequestLimitExceeded");
+    let gateway = element(
+        &ec2(&url, "owner", "CreateInternetGateway").await,
+        "internetGatewayId",
+    );
+    let unseen = format!("DeleteInternetGateway&InternetGatewayId={gateway}");
+    assert_eq!(owner(&unseen).await, "InvalidInternetGatewayID.NotFound");
+
+    let images = "DescribeImages&Filter.1.Name=architecture&Filter.1.Value.1=x86_64";
+    let image = element(&ec2(&url, "owner", images).await, "imageId");
+    let launch = async |zone: &str, count: u32| {
+        let call = format!(
+            "RunInstances&ImageId={image}&InstanceType=t3.micro&Placement.AvailabilityZone={zone}\
+             &MinCount={count}&MaxCount={count}"
+        );
+        owner(&call).await
+    };
+    assert_eq!(
+        launch("us-east-1b", 1).await,
+        "InsufficientInstanceCapacity"
+    );
+    assert_eq!(launch("us-east-1a", 2).await, "VcpuLimitExceeded");
+    assert_eq!(launch("us-east-1a", 1).await, "");
+
+    assert_eq!(refusal("intern", "DescribeVpcs").await, "");
+    let denied = refusal("intern", "DescribeInstances").await;
+    assert_eq!(denied, "UnauthorizedOperation");
+    wait_for("the order that comes later", || async {
+        (owner("DescribeRegions").await == "Unavailable").then_some(())
+    })
+    .await;
     stop(sim).await;
 }
 

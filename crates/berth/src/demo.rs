@@ -37,6 +37,7 @@ pub(crate) async fn run(options: Demo) -> Result<(), Error> {
             sweep_interval: Duration::from_millis(500),
             ..worker::Config::default()
         },
+        scenario: None,
     })
     .await?;
     let shown = tokio::select! {

@@ -24,6 +24,7 @@ pub(crate) async fn run(options: Dev) -> Result<(), Error> {
         data_dir: data_dir.clone(),
         durable: true,
         worker: worker::Config::default(),
+        scenario: options.scenario,
     })
     .await?;
     let (api, sim) = (local.api(), local.sim());

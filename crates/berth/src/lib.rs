@@ -17,6 +17,7 @@ mod migrate;
 mod openapi;
 pub mod replica;
 mod serve;
+mod sim_flags;
 mod sim_server;
 mod user;
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     Error,
     replica::{self, Answers, Replica},
+    sim_flags,
 };
 
 /// The user of `dev` and `demo`, and the user's key.
@@ -36,12 +37,15 @@ pub struct Options {
     pub durable: bool,
     /// How the worker paces itself.
     pub worker: worker::Config,
+    /// What becomes of the simulated AWS, at its start or later.
+    pub scenario: Option<PathBuf>,
 }
 
 /// A running stack.
 pub(crate) struct Local {
     postgres: EmbeddedPostgres,
     simulator: SimServer,
+    scenario: Option<JoinHandle<()>>,
     replica: Replica,
     pool: PgPool,
 }
@@ -103,6 +107,11 @@ impl Local {
         // The sockets first: an address in use is told before a database is made.
         let listener = replica::bind(options.listen).await?;
         let sim_listener = replica::bind(options.sim_listen).await?;
+        let simulator = fresh_simulator();
+        let scenario = options.scenario.as_deref();
+        let scenario = scenario
+            .map(|file| sim_flags::scenario(file, &simulator))
+            .transpose()?;
         let postgres = EmbeddedPostgres::start(PostgresOptions {
             data_dir: options.data_dir,
             durable: options.durable,
@@ -112,7 +121,7 @@ impl Local {
         let pool = store::connect(&postgres.url("berth"), 20)?;
         store::migrate(&pool).await?;
         add_dev_user(&pool).await?;
-        let simulator = SimServer::start(fresh_simulator(), sim_listener)?;
+        let simulator = SimServer::start(simulator, sim_listener)?;
         let clouds = Arc::new(Connector::to(simulator.endpoint()));
         let replica = Replica::start(
             listener,
@@ -123,6 +132,7 @@ impl Local {
         Ok(Self {
             postgres,
             simulator,
+            scenario,
             replica,
             pool,
         })
@@ -140,6 +150,9 @@ impl Local {
 
     /// Stops everything, the database last.
     pub(crate) async fn stop(self) -> Result<(), Error> {
+        if let Some(scenario) = self.scenario {
+            scenario.abort();
+        }
         self.replica.stop().await;
         self.simulator.stop().await;
         self.pool.close().await;

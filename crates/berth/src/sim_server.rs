@@ -8,12 +8,18 @@ use crate::{
     Error,
     cli::Sim,
     local::{self, SimServer},
-    replica,
+    replica, sim_flags,
 };
 
 pub(crate) async fn run(options: Sim) -> Result<(), Error> {
     let listener = replica::bind(options.listen).await?;
-    let server = SimServer::start(local::fresh_simulator(), listener)?;
+    let simulator = local::fresh_simulator();
+    sim_flags::apply(&options.behavior, &simulator)?;
+    let scenario = options.scenario.as_deref();
+    let scenario = scenario
+        .map(|file| sim_flags::scenario(file, &simulator))
+        .transpose()?;
+    let server = SimServer::start(simulator, listener)?;
     println!(
         "A simulated AWS (EC2, IAM, STS) listens on http://{address}. Any access key will do; each is of account {}.
 
@@ -23,6 +29,9 @@ pub(crate) async fn run(options: Sim) -> Result<(), Error> {
         address = server.address,
     );
     replica::asked_to_stop().await;
+    if let Some(scenario) = scenario {
+        scenario.abort();
+    }
     server.stop().await;
     Ok(())
 }

@@ -39,6 +39,7 @@ mod tests;
 mod view;
 
 pub use config::{Config, Quotas};
+pub use control::Scenario;
 pub use faults::{Fault, FaultRule, FaultState, PlayedFault};
 pub use limits::{Bucket, Buckets};
 pub use network_view::{GatewayView, GroupView, NetworkView, RouteTableView, SubnetView, VpcView};

@@ -626,6 +626,79 @@ def faults():
 
 
 @case
+def throttling():
+    one = {"action": "DescribeVpcs", "request": {"size": 1, "refill_per_s": 0}}
+    control("POST", "/throttling", {"on": True})
+    control("POST", "/bucket", one)
+    ec2.describe_vpcs()
+    with refused("RequestLimitExceeded", 503):
+        ec2.describe_vpcs()
+    control("POST", "/throttling", {"on": False})
+    assert control("GET", "/throttled")["DescribeVpcs"] == 1
+    ec2.describe_vpcs()
+
+
+@case
+def eventual_consistency():
+    control("POST", "/consistency", {"min_ms": 300, "max_ms": 300})
+    made = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    with refused("InvalidInternetGatewayID.NotFound"):
+        ec2.describe_internet_gateways(InternetGatewayIds=[made])
+    shown = lambda: made in str(ec2.describe_internet_gateways()["InternetGateways"])
+    assert not shown()
+    eventually(shown, "the new gateway")
+    control("POST", "/consistency", {"min_ms": 0, "max_ms": 0})
+    ec2.delete_internet_gateway(InternetGatewayId=made)
+
+
+@case
+def quotas():
+    control("POST", "/quotas", {"vcpus": 0, "vpcs": 1})
+    with refused("VpcLimitExceeded"):
+        ec2.create_vpc(CidrBlock="10.0.0.0/16")
+    with refused("VcpuLimitExceeded"):
+        launch(SubnetId=Network.subnets["a"])
+    control("POST", "/quotas", {})
+
+
+@case
+def policies():
+    when = {"StringEquals": {"ec2:CreateAction": "CreateInternetGateway"}}
+    statements = [
+        {"Effect": "Allow", "Action": "ec2:CreateInternetGateway", "Resource": "*"},
+        {"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": "*", "Condition": when},
+        {
+            "Effect": "Allow",
+            "Action": "ec2:DeleteInternetGateway",
+            "Resource": f"arn:aws:ec2:*:{ACCOUNT}:internet-gateway/*",
+            "Condition": {"StringEquals": {"aws:ResourceTag/Name": "mine"}},
+        },
+    ]
+    control("POST", "/policy", {"access_key": "AKIDINTERN", "policy": {"Statement": statements}})
+    intern = client("ec2", key="AKIDINTERN")
+    mine = intern.create_internet_gateway(TagSpecifications=tags("internet-gateway", Name="mine"))
+    mine = mine["InternetGateway"]["InternetGatewayId"]
+    theirs = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    for gateway in (mine, theirs):
+        with refused("UnauthorizedOperation", 403):
+            intern.create_tags(Resources=[gateway], Tags=[{"Key": "Name", "Value": "mine"}])
+    with refused("UnauthorizedOperation", 403):
+        intern.delete_internet_gateway(InternetGatewayId=theirs)
+    intern.delete_internet_gateway(InternetGatewayId=mine)
+    ec2.delete_internet_gateway(InternetGatewayId=theirs)
+    control("POST", "/policy", {"access_key": "AKIDINTERN", "policy": None})
+    intern.describe_vpcs()
+
+
+@case
+def the_network_as_the_control_api_shows_it():
+    seen = control("GET", "/network?region=sa-east-1")
+    assert {it["id"] for it in seen["vpcs"]} == {it["VpcId"] for it in ec2.describe_vpcs()["Vpcs"]}
+    [table] = [it for it in seen["route_tables"] if it["id"] == Network.table]
+    assert table["vpc_id"] == Network.vpc and not table["is_main"]
+
+
+@case
 def an_action_that_does_not_exist():
     with refused("InvalidAction"):
         ec2.describe_hosts()

@@ -1,9 +1,10 @@
 //! The control API below `/_sim/`: what [`Simulator`] offers to Rust, as JSON over HTTP.
 //!
 //! What can be asked for is a GET of its own; what can be ordered is a POST whose path names the [`order::Order`] and
-//! whose body is the order's.
+//! whose body is the order's. The same orders stand in a [`Scenario`].
 
 mod order;
+mod scenario;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::default_account;
 use crate::faults::FaultState;
@@ -21,7 +23,8 @@ use crate::network_view::NetworkView;
 use crate::server::{self, MAX_BODY};
 use crate::simulator::Simulator;
 use crate::view::{InstanceView, RecordedCall};
-use order::Order;
+use order::{Order, RegionName};
+pub use scenario::Scenario;
 
 fn usual_account() -> String {
     default_account().to_owned()
@@ -33,7 +36,18 @@ fn usual_account() -> String {
 struct Place {
     #[serde(default = "usual_account")]
     account: String,
-    region: String,
+    region: RegionName,
+}
+
+impl Simulator {
+    /// Carries out an order of the control API, by its path below `/_sim/` and its body. Answers with what there is to
+    /// know, such as a fault rule's id.
+    ///
+    /// # Errors
+    /// What is wrong with the order, or why it was refused.
+    pub fn order(&self, name: &str, body: Value) -> Result<Option<Value>, String> {
+        Order::read(name, body)?.carry_out(self)
+    }
 }
 
 pub(crate) fn router(simulator: Simulator) -> Router {

@@ -1,13 +1,17 @@
 //! What can be ordered over the control API, by path and body.
 
+use std::ops::Deref;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::usual_account;
+use crate::catalogue;
 use crate::config::Quotas;
 use crate::faults::FaultRule;
 use crate::limits::{self, Bucket, Buckets};
 use crate::permissions::Policy;
+use crate::protocol::filter::wildcard;
 use crate::server;
 use crate::simulator::Simulator;
 
@@ -71,15 +75,34 @@ impl BucketOrder {
     }
 }
 
+/// A limit of null takes the limit away.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Capacity {
     #[serde(default = "usual_account")]
     account: String,
-    region: String,
+    region: RegionName,
     zone: String,
     instance_type: String,
     limit: Option<u32>,
+}
+
+impl Capacity {
+    fn check(&self) -> Result<(), String> {
+        let zones = catalogue::region(&self.region).map(|it| &it.zones);
+        if !zones.is_some_and(|zones| zones.iter().any(|it| wildcard(&self.zone, &it.name))) {
+            let region = &*self.region;
+            return Err(format!("zone: there is no '{}' in {region}", self.zone));
+        }
+        let mut types = catalogue::instance_types().iter();
+        if !types.any(|it| wildcard(&self.instance_type, &it.name)) {
+            return Err(format!(
+                "instance_type: there is no '{}'",
+                self.instance_type
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// The least and the greatest time.
@@ -101,7 +124,7 @@ pub(crate) struct Advance {
 pub(crate) struct OfInstances {
     #[serde(default = "usual_account")]
     account: String,
-    region: String,
+    region: RegionName,
     instance_ids: Vec<String>,
 }
 
@@ -110,7 +133,7 @@ pub(crate) struct OfInstances {
 pub(crate) struct OfInstance {
     #[serde(default = "usual_account")]
     account: String,
-    region: String,
+    region: RegionName,
     instance_id: String,
 }
 
@@ -119,7 +142,7 @@ pub(crate) struct OfInstance {
 pub(crate) struct OfSubnet {
     #[serde(default = "usual_account")]
     account: String,
-    region: String,
+    region: RegionName,
     subnet_id: String,
 }
 
@@ -128,7 +151,7 @@ pub(crate) struct OfSubnet {
 pub(crate) struct OfGateway {
     #[serde(default = "usual_account")]
     account: String,
-    region: String,
+    region: RegionName,
     internet_gateway_id: String,
     vpc_id: String,
 }
@@ -138,7 +161,7 @@ pub(crate) struct OfGateway {
 pub(crate) struct OfGroup {
     #[serde(default = "usual_account")]
     account: String,
-    region: String,
+    region: RegionName,
     group_id: String,
 }
 
@@ -169,6 +192,30 @@ pub(crate) struct Switch {
     on: bool,
 }
 
+/// The name of a region that there is.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct RegionName(String);
+
+impl TryFrom<String> for RegionName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        match catalogue::region(&name) {
+            Some(_) => Ok(Self(name)),
+            None => Err(format!("there is no region '{name}'")),
+        }
+    }
+}
+
+impl Deref for RegionName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Order {
     /// Reads an order by its name and body. The error says which part of the body is wrong.
     pub(crate) fn read(name: &str, body: Value) -> Result<Self, String> {
@@ -176,6 +223,7 @@ impl Order {
         let order = serde_json::from_value(order).map_err(|error| error.to_string())?;
         match &order {
             Self::Bucket(it) => limits::check(&it.action, it.buckets())?,
+            Self::Capacity(it) => it.check()?,
             Self::Consistency(it) if it.min_ms > it.max_ms => {
                 return Err(format!(
                     "min_ms: {} is greater than max_ms, {}",

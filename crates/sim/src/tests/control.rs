@@ -183,8 +183,8 @@ async fn an_order_that_cannot_be_understood_says_what_is_wrong() {
         ),
         (
             "capacity",
-            r#"{"region":"sa-east-1","zoen":"x"}"#,
-            "unknown field `zoen`",
+            r#"{"region":"sa-east-1","zones":"x"}"#,
+            "unknown field `zones`",
         ),
         (
             "console/explode",

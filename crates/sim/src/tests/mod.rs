@@ -12,6 +12,7 @@ mod permissions;
 mod policies;
 mod protocol;
 mod quotas;
+mod scenario;
 
 use crate::config::Config;
 use crate::protocol::ApiError;
