@@ -219,7 +219,8 @@ impl Simulator {
         self.lock().limits.set(account, action, buckets);
     }
 
-    /// How long what is made from now on is not seen, each object for a time in the range.
+    /// How long, in milliseconds, what is made from now on is not seen: each object for a time in the range, of which an
+    /// empty one stands for its start.
     pub fn set_consistency_ms(&self, range: Range<u64>) {
         self.lock().world.consistency_ms = range;
     }

@@ -203,7 +203,7 @@ impl TryFrom<String> for RegionName {
     fn try_from(name: String) -> Result<Self, String> {
         match catalogue::region(&name) {
             Some(_) => Ok(Self(name)),
-            None => Err(format!("there is no region '{name}'")),
+            None => Err(format!("region: there is no '{name}'")),
         }
     }
 }

@@ -64,7 +64,7 @@ fn what_is_wrong_in_a_scenario_is_named_with_its_place() {
         ),
         (
             r#"{"orders": [{"capacity": {"region": "mars-1", "zone": "*", "instance_type": "*", "limit": 1}}]}"#,
-            "orders[0].capacity: there is no region 'mars-1'",
+            "orders[0].capacity: region: there is no 'mars-1'",
         ),
         (
             r#"{"orders": [{"capacity": {"region": "sa-east-1", "zone": "sa-east-1x", "instance_type": "*", "limit": 1}}]}"#,
