@@ -4,6 +4,7 @@
 //! with a deadline, and ends with [`World::finish`], which asserts what must hold at rest after every story.
 
 mod client;
+pub mod crash;
 mod docker_cloud;
 mod moto;
 mod numbers;
@@ -11,9 +12,12 @@ mod postgres;
 mod process;
 mod python;
 mod raw;
+mod rest;
 mod shift;
 mod socket;
+pub mod storm;
 mod transitions;
+mod worker_process;
 mod world;
 
 pub use client::{Answer, Client};
@@ -26,4 +30,5 @@ pub use python::python;
 pub use raw::{RawAnswer, raw_http};
 pub use shift::Shift;
 pub use socket::{Heard, Socket};
-pub use world::{ACCOUNT, IAM_POLICY, Options, World, theirs, wait_for};
+pub use worker_process::WorkerProcess;
+pub use world::{ACCOUNT, CALL_TIMEOUT, IAM_POLICY, Options, World, fast_worker, theirs, wait_for};

@@ -18,7 +18,7 @@ use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
-use crate::{Client, fresh_database, transitions::assert_every_transition_is_allowed};
+use crate::{Client, fresh_database, rest::assert_log_is_whole};
 
 /// The simulated account.
 pub const ACCOUNT: &str = "123456789012";
@@ -41,6 +41,8 @@ pub struct Options {
     pub endpoint: Option<String>,
     /// Whether a worker runs in this process.
     pub with_worker: bool,
+    /// A database of the test's own.
+    pub database_url: Option<String>,
 }
 
 impl Default for Options {
@@ -50,22 +52,31 @@ impl Default for Options {
                 record: true,
                 ..sim::Config::fast()
             },
-            worker: worker::Config {
-                lease_ttl: Duration::from_secs(3),
-                lease_interval: Duration::from_millis(300),
-                look_interval: Duration::from_millis(50),
-                sweep_interval: Duration::from_millis(50),
-                sweep_interval_at_rest: Duration::from_millis(200),
-                grace: Duration::from_secs(1),
-                new_objects_show_within: Duration::from_secs(1),
-                launch_deadline: Duration::from_secs(20),
-                image: None,
-            },
+            worker: fast_worker(),
             endpoint: None,
             with_worker: true,
+            database_url: None,
         }
     }
 }
+
+/// How workers pace themselves in tests.
+pub fn fast_worker() -> worker::Config {
+    worker::Config {
+        lease_ttl: Duration::from_secs(2),
+        lease_interval: Duration::from_millis(300),
+        look_interval: Duration::from_millis(50),
+        sweep_interval: Duration::from_millis(50),
+        sweep_interval_at_rest: Duration::from_millis(200),
+        grace: Duration::from_secs(1),
+        new_objects_show_within: Duration::from_secs(1),
+        launch_deadline: Duration::from_secs(20),
+        image: None,
+    }
+}
+
+/// How long AWS may take for an answer in tests.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An installation and its AWS account.
 pub struct World {
@@ -77,7 +88,7 @@ pub struct World {
     pub database_url: String,
     /// Berth's way to AWS.
     pub endpoint: Endpoint,
-    sim: Option<SimServer>,
+    pub(crate) sim: Option<SimServer>,
     owner: Connector,
     replica: Replica,
 }
@@ -121,7 +132,10 @@ impl World {
             .with_env_filter(std::env::var("BERTH_LOG").unwrap_or_else(|_| "error".into()))
             .with_test_writer()
             .try_init();
-        let database_url = fresh_database().await;
+        let database_url = match options.database_url {
+            Some(url) => url,
+            None => fresh_database().await,
+        };
         let pool = store::connect(&database_url, 20).expect("a pool");
         add_dev_user(&pool).await.expect("a user");
         let (sim, endpoint) = match options.endpoint {
@@ -148,7 +162,8 @@ impl World {
                 (Some(sim), endpoint)
             }
         };
-        let clouds: Arc<dyn Clouds> = Arc::new(Connector::to(endpoint.clone()));
+        let connector = Connector::to(endpoint.clone()).with_call_timeout(CALL_TIMEOUT);
+        let clouds: Arc<dyn Clouds> = Arc::new(connector);
         let worker = options.with_worker.then_some((clouds, options.worker));
         let listener = bind(ANYWHERE).await.expect("a free port");
         let replica =
@@ -411,37 +426,7 @@ impl World {
     /// # Panics
     /// Where something of Berth's is left over or unknown.
     pub async fn finish(self) {
-        let installation = self.installation().await;
-        if let Some(sim) = &self.sim {
-            let regions: Vec<String> = sqlx::query_scalar("SELECT region FROM site")
-                .fetch_all(&self.pool)
-                .await
-                .expect("the sites");
-            for region in &regions {
-                // A surplus instance is terminated at the second sweep that sees it.
-                wait_for("EC2 and the rows to show the same instances", || async {
-                    let mut rows: Vec<String> = sqlx::query_scalar(
-                        "SELECT instance_id FROM node JOIN cluster ON cluster.id = node.cluster_id
-                         WHERE region = $1 AND node.state <> 'Terminated' AND instance_id IS NOT NULL",
-                    )
-                    .bind(region)
-                    .fetch_all(&self.pool)
-                    .await
-                    .expect("the nodes");
-                    let is_ours = |i: &InstanceView| {
-                        i.tags.get("berth:installation") == Some(&installation)
-                            && i.state != "terminated"
-                            && i.state != "shutting-down"
-                    };
-                    let mut shown: Vec<String> =
-                        sim.simulator.instances(ACCOUNT, region).into_iter().filter(is_ours).map(|i| i.id).collect();
-                    rows.sort();
-                    shown.sort();
-                    (rows == shown).then_some(())
-                })
-                .await;
-            }
-        }
+        self.nothing_is_left_over().await;
         assert_log_is_whole(&self.pool).await;
         self.replica.stop().await;
         if let Some(sim) = self.sim {
@@ -449,30 +434,6 @@ impl World {
         }
         self.pool.close().await;
     }
-}
-
-/// I10: the last event of each object names the state that the object is in, and its first one that it was made.
-async fn assert_log_is_whole(pool: &PgPool) {
-    let odd: Vec<String> = sqlx::query_scalar(
-        "WITH object AS (
-             SELECT id, state FROM cluster UNION ALL SELECT id, state FROM node UNION ALL SELECT id, state FROM action
-         )
-         SELECT object.id::text FROM object
-         WHERE state IS DISTINCT FROM (SELECT state FROM event WHERE object_id = object.id ORDER BY seq DESC LIMIT 1)
-            OR 'create' IS DISTINCT FROM (SELECT change FROM event WHERE object_id = object.id ORDER BY seq LIMIT 1)",
-    )
-    .fetch_all(pool)
-    .await
-    .expect("the event log");
-    assert!(
-        odd.is_empty(),
-        "objects whose state is not what the event log says: {odd:?}"
-    );
-    let mut conn = pool.acquire().await.expect("a connection");
-    let events = store::event::after(&mut conn, None, 0, u32::MAX)
-        .await
-        .expect("the event log");
-    assert_every_transition_is_allowed(&events);
 }
 
 /// The URI of an object.

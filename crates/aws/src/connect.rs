@@ -20,9 +20,13 @@ pub struct Endpoint {
     pub secret_access_key: String,
 }
 
+/// How long AWS may take for an answer: a large launch takes some seconds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Connects to AWS.
 pub struct Connector {
     endpoint: Option<Endpoint>,
+    call_timeout: Duration,
     config: Mutex<Option<SdkConfig>>,
     clients: Mutex<HashMap<String, Arc<Ec2>>>,
 }
@@ -32,6 +36,7 @@ impl Connector {
     pub fn ambient() -> Self {
         Self {
             endpoint: None,
+            call_timeout: CALL_TIMEOUT,
             config: Mutex::new(None),
             clients: Mutex::new(HashMap::new()),
         }
@@ -42,6 +47,14 @@ impl Connector {
         Self {
             endpoint: Some(endpoint),
             ..Self::ambient()
+        }
+    }
+
+    /// The same, with another time after which an answer is given up as lost.
+    pub fn with_call_timeout(self, call_timeout: Duration) -> Self {
+        Self {
+            call_timeout,
+            ..self
         }
     }
 
@@ -57,7 +70,7 @@ impl Connector {
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))
-                    .operation_attempt_timeout(Duration::from_secs(60))
+                    .operation_attempt_timeout(self.call_timeout)
                     .build(),
             );
         let loader = match &self.endpoint {
