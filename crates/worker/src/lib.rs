@@ -157,7 +157,7 @@ impl Worker {
             lease,
             installation,
             self.pool.clone(),
-            cloud,
+            &*cloud,
             Arc::clone(&self.config),
             wake,
             shutdown.child_token(),

@@ -102,7 +102,7 @@ impl Site {
         lease: Lease,
         installation: InstallationId,
         pool: PgPool,
-        cloud: Arc<dyn Cloud>,
+        cloud: &dyn Cloud,
         config: Arc<Config>,
         wake: Arc<Notify>,
         stop: CancellationToken,
