@@ -21,10 +21,11 @@ mod worker_process;
 mod world;
 
 pub use client::{Answer, Client};
+pub use crash::words;
 pub use docker_cloud::DockerCloud;
 pub use moto::Moto;
 pub use numbers::calls_of_a_launch;
-pub use postgres::fresh_database;
+pub use postgres::{OwnPostgres, fresh_database};
 pub use process::{Ended, Process, free_port};
 pub use python::python;
 pub use raw::{RawAnswer, raw_http};

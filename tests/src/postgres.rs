@@ -1,4 +1,4 @@
-//! One Postgres for all tests of a process, one database for each test.
+//! One Postgres for all tests of a process, one database for each test; or one of a test's own, which it can restart.
 
 use std::path::{Path, PathBuf};
 use std::sync::{
@@ -52,6 +52,66 @@ fn folder() -> PathBuf {
         }
     }
     all.join(std::process::id().to_string())
+}
+
+/// A Postgres that only one test uses.
+pub struct OwnPostgres {
+    /// None only while it restarts.
+    server: Option<EmbeddedPostgres>,
+    folder: tempfile::TempDir,
+}
+
+impl OwnPostgres {
+    /// Starts it in a folder that goes with it.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Some(Self::serve(&folder).await);
+        Self { server, folder }
+    }
+
+    async fn serve(folder: &tempfile::TempDir) -> EmbeddedPostgres {
+        let options = Options {
+            data_dir: folder.path().join("postgres"),
+            durable: false,
+        };
+        EmbeddedPostgres::start(options).await.expect("a Postgres")
+    }
+
+    /// The URL of its database, migrated.
+    ///
+    /// # Panics
+    /// Where it can't be made.
+    pub async fn fresh_database(&self) -> String {
+        let server = self.server.as_ref().expect("it runs");
+        server.create_database("berth").await.expect("a database");
+        let url = server.url("berth");
+        let pool = store::connect(&url, 1).expect("a pool");
+        store::migrate(&pool).await.expect("migrations");
+        pool.close().await;
+        url
+    }
+
+    /// Ends it with everything that is under way in it, and starts it again.
+    ///
+    /// # Panics
+    /// Where it does not end or start.
+    pub async fn restart(&mut self) {
+        let server = self.server.take().expect("it runs");
+        server.stop().await.expect("it ends");
+        self.server = Some(Self::serve(&self.folder).await);
+    }
+
+    /// Ends it.
+    ///
+    /// # Panics
+    /// Where it does not end.
+    pub async fn stop(mut self) {
+        let server = self.server.take().expect("it runs");
+        server.stop().await.expect("it ends");
+    }
 }
 
 /// The URL of a new database, migrated.

@@ -12,7 +12,7 @@ use berth::{
     local::{DEV_KEY, DEV_USER, SIM_ACCESS_KEY, SimServer, add_dev_user},
     replica::{Answers, Replica, bind},
 };
-use domain::{ids::InstallationId, launch::LaunchRequest, tags};
+use domain::{catalogue::Architecture, ids::InstallationId, launch::LaunchRequest, tags};
 use serde_json::{Value, json};
 use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
@@ -210,6 +210,28 @@ impl World {
         let turn = cloud.turn_to_launch(1).await.expect("a turn");
         let launched = cloud.run_instances(turn, request, client_token, 1).await;
         launched.expect("an instance").remove(0).id
+    }
+
+    /// Launches instances as somebody who does not know of Berth; answers with their ids.
+    pub async fn launch_theirs(&self, region: &str, subnet_id: &str, count: u32) -> Vec<String> {
+        let cloud = self.cloud(region).await;
+        let image = cloud.newest_image(Architecture::Amd64).await;
+        let image = image.expect("images").expect("an image");
+        let request = LaunchRequest {
+            image_id: image.id,
+            root_device: image.root_device,
+            instance_type: "t3.micro".into(),
+            subnet_id: subnet_id.to_owned(),
+            security_group_ids: vec![],
+            instance_profile: None,
+            disk_gb: 8,
+            user_data: String::new(),
+            tags: theirs(),
+        };
+        let turn = cloud.turn_to_launch(count).await.expect("a turn");
+        let launched = cloud.run_instances(turn, &request, "theirs", count).await;
+        let launched = launched.expect("instances").into_iter();
+        launched.map(|instance| instance.id).collect()
     }
 
     /// Makes one of each network object as a worker would leave them that died before it could write them down.

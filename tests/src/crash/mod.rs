@@ -97,8 +97,8 @@ pub async fn matrix(worker: &'static str, flow: Flow, step: usize, offset: usize
     Row { flow, calls, runs }
 }
 
-/// What a test that panicked has said.
-pub(crate) fn words(error: tokio::task::JoinError) -> String {
+/// What a task that panicked has said.
+pub fn words(error: tokio::task::JoinError) -> String {
     match error.try_into_panic() {
         Ok(panic) => match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
             (Some(text), _) => text.clone(),
