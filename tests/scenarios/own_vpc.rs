@@ -274,8 +274,16 @@ async fn an_existing_dc_vpc_of_docker_clouds_is_used_and_not_changed() {
 }
 
 #[tokio::test]
-async fn i7_two_installations_in_one_account_never_touch_each_others_things() {
+async fn i7_two_installations_and_a_hundred_instances_of_somebody_elses_never_touch_each_other() {
     let first = World::start().await;
+    let cloud = first.cloud(REGION).await;
+    let vpc = cloud.create_vpc("10.1.0.0/16", &tests::theirs()).await;
+    let zone = format!("{REGION}a");
+    let subnet = cloud
+        .create_subnet(&vpc.unwrap().id, &zone, "10.1.0.0/24", &tests::theirs())
+        .await
+        .unwrap();
+    let somebodys = first.launch_theirs(REGION, &subnet.id, 100).await;
     let options = tests::Options {
         endpoint: Some(first.endpoint.url.clone()),
         ..tests::Options::default()
@@ -283,8 +291,7 @@ async fn i7_two_installations_in_one_account_never_touch_each_others_things() {
     let second = World::with(options).await;
     let (of_first, _) = first.deploy(REGION, "t3.micro", 3, json!({})).await;
     let (of_second, _) = second.deploy(REGION, "t3.micro", 2, json!({})).await;
-    assert_eq!(first.instances(REGION).len(), 5);
-    let cloud = first.cloud(REGION).await;
+    assert_eq!(first.instances(REGION).len(), 105);
     assert_eq!(
         cloud.vpcs_named("dc-vpc").await.unwrap().len(),
         2,
@@ -292,13 +299,18 @@ async fn i7_two_installations_in_one_account_never_touch_each_others_things() {
     );
     let gone = first.terminate(&of_first).await;
     assert_eq!(gone["state"], "Terminated");
-    assert_eq!(first.instances(REGION).len(), 2);
+    assert_eq!(first.instances(REGION).len(), 102);
     assert_eq!(
         second
             .fetch(of_second["resource_uri"].as_str().unwrap())
             .await["current_num_nodes"],
         2
     );
+    second.terminate(&of_second).await;
+    let live = first.instances(REGION).into_iter();
+    assert_eq!(live.map(|i| i.id).collect::<Vec<_>>(), somebodys);
+    let theirs = cloud.vpcs_named("theirs").await.unwrap();
+    assert_eq!(theirs.len(), 1);
     second.finish().await;
     first.finish().await;
 }

@@ -69,13 +69,30 @@ impl Client {
         }
     }
 
+    /// The same user's client of another replica.
+    pub fn at(&self, base: String) -> Self {
+        Self {
+            base,
+            ..self.clone()
+        }
+    }
+
     /// The user's name and key.
     pub fn credentials(&self) -> (&str, &str) {
         (&self.user, &self.key)
     }
 
     /// Sends a request with a body as it is given.
+    ///
+    /// # Panics
+    /// Where the API does not answer.
     pub async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Answer {
+        let answer = self.try_send(method, path, body).await;
+        answer.expect("the API answers")
+    }
+
+    /// The same; none where the API does not answer.
+    async fn try_send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Option<Answer> {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.base))
@@ -83,16 +100,27 @@ impl Client {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let response = request.send().await.expect("the API answers");
+        let response = request.send().await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.expect("a body");
+        let text = response.text().await.ok()?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer {
+        Some(Answer {
             status,
             headers,
             body,
             text,
-        }
+        })
+    }
+
+    /// GET; none where the API does not answer.
+    pub async fn try_get(&self, path: &str) -> Option<Answer> {
+        self.try_send(Method::GET, path, None).await
+    }
+
+    /// POST; none where the API does not answer.
+    pub async fn try_post(&self, path: &str, body: &Value) -> Option<Answer> {
+        let body = body.to_string().into_bytes();
+        self.try_send(Method::POST, path, Some(body)).await
     }
 
     /// GET

@@ -94,6 +94,14 @@ impl OwnPostgres {
         url
     }
 
+    /// The URL of one of its databases.
+    ///
+    /// # Panics
+    /// Never, but while it restarts.
+    pub fn url(&self, database: &str) -> String {
+        self.server.as_ref().expect("it runs").url(database)
+    }
+
     /// Ends it with everything that is under way in it, and starts it again.
     ///
     /// # Panics

@@ -132,7 +132,8 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
         // PostgreSQL's "Error Codes": 08 connection, 28 credentials, 3D no such database, 40 rolled back because of
         // others, 53 out of resources, 57 shut down or starting, 42P01 not migrated yet.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "28", "3D", "40", "53", "57", "42P01"]
+            // 25006 is a replica that has not been promoted yet, 55000 a database that takes no connections.
+            ["08", "25006", "28", "3D", "40", "53", "55000", "57", "42P01"]
                 .iter()
                 .any(|class| code.starts_with(class))
         }),
