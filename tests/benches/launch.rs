@@ -14,12 +14,13 @@ use std::{
 use berth::local::{DEV_KEY, DEV_USER};
 use domain::placement::{Subnet, place};
 use serde_json::json;
-use tests::{Client, Options, World, free_port, wait_for};
+use tests::{Client, Cost, Options, World, free_port, wait_for};
 use tokio::{net::TcpStream, process::Command};
 
 const NODES: u32 = 100;
 const MAX_LAUNCHES: u64 = 3;
 const MAX_CALLS: u64 = 60;
+const SWEEPS: u64 = 20;
 const PLACEMENTS: usize = 1000;
 const MAX_PLANNING: Duration = Duration::from_millis(5);
 const RUNS: usize = 201;
@@ -29,7 +30,10 @@ const IDLE_FOR: Duration = Duration::from_secs(10);
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let good = [
-        runtime.block_on(calls()),
+        runtime.block_on(first_launch()),
+        runtime.block_on(round(NODES, 3, 10, Duration::from_secs(3), 1)),
+        runtime.block_on(round(1000, 12, 30, Duration::from_secs(15), 2)),
+        runtime.block_on(at_rest()),
         planning(),
         runtime.block_on(memory()),
     ];
@@ -46,24 +50,85 @@ fn verdict(what: &str, keeps: bool) -> bool {
 }
 
 /// The EC2 calls of a first cluster.
-async fn calls() -> bool {
-    let calls = tests::calls_of_a_launch("sa-east-1", "t3.micro", NODES).await;
-    println!("EC2 calls until all ids of {NODES} nodes in a fresh sa-east-1 (t3.micro) are known");
-    for (action, count) in &calls {
-        println!("{count:6}  {action}");
-    }
-    let all: u64 = calls.values().sum();
-    println!("{all:6}  in all");
-    let launches = calls.get("RunInstances").copied().unwrap_or_default();
+async fn first_launch() -> bool {
+    let cost = tests::cost_of_a_first_launch("sa-east-1", "t3.micro", NODES).await;
+    println!("{NODES} nodes in a fresh sa-east-1 (t3.micro), until all ids are known");
+    print(&cost);
     let launches = verdict(
         &format!("RunInstances without dry runs, at most {MAX_LAUNCHES}"),
-        launches <= MAX_LAUNCHES,
+        cost.of("RunInstances") <= MAX_LAUNCHES,
     );
     let all = verdict(
         &format!("calls in all, at most {MAX_CALLS}"),
-        all <= MAX_CALLS,
+        cost.all() <= MAX_CALLS,
     );
-    launches && all
+    launches && all && is_not_throttled(&cost)
+}
+
+fn print(cost: &Cost) {
+    for (action, count) in &cost.calls {
+        println!("{count:6}  {action}");
+    }
+    println!("{:6}  in all", cost.all());
+    println!("{:6}  throttled", cost.throttled);
+    println!("{:6.1}  seconds", cost.took.as_secs_f64());
+}
+
+fn is_not_throttled(cost: &Cost) -> bool {
+    verdict("none throttled", cost.throttled == 0)
+}
+
+/// A launch into three subnets of a VPC that is there, and the termination of all of it.
+async fn round(
+    nodes: u32,
+    max_launches: u64,
+    max_calls: u64,
+    max_time: Duration,
+    max_terminations: u64,
+) -> bool {
+    let round = tests::cost_of_a_round_in_given_subnets("sa-east-1", "t3.micro", nodes).await;
+    println!("\n{nodes} nodes over 3 given subnets of an existing VPC, until all ids are known");
+    print(&round.launch);
+    println!(
+        "{:6}  TerminateInstances for all of them",
+        round.terminations
+    );
+    [
+        verdict(
+            &format!("RunInstances, at most {max_launches}"),
+            round.launch.of("RunInstances") <= max_launches,
+        ),
+        verdict(
+            &format!("calls in all, at most {max_calls}"),
+            round.launch.all() <= max_calls,
+        ),
+        verdict(
+            &format!("all ids known in {} s", max_time.as_secs()),
+            round.launch.took <= max_time,
+        ),
+        verdict(
+            &format!("TerminateInstances, at most {max_terminations}"),
+            round.terminations <= max_terminations,
+        ),
+        is_not_throttled(&round.launch),
+    ]
+    .into_iter()
+    .all(|keeps| keeps)
+}
+
+/// What watching costs when nothing changes.
+async fn at_rest() -> bool {
+    println!("\nDescribeInstances calls in {SWEEPS} sweeps of a site at rest");
+    let mut counts = Vec::new();
+    for clusters in [1, 10] {
+        let describes = tests::describes_at_rest(clusters, SWEEPS).await;
+        println!("{describes:6}  with {clusters} clusters");
+        counts.push(describes);
+    }
+    verdict(
+        "no more than one a sweep, give or take one at each end",
+        counts.iter().all(|count| *count <= SWEEPS + 2),
+    )
 }
 
 /// The median time of many runs.

@@ -18,6 +18,7 @@ mod launches;
 mod lists;
 mod moto;
 mod node_operations;
+mod numbers;
 mod openapi;
 mod own_vpc;
 mod recovery;

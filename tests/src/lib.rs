@@ -24,7 +24,9 @@ pub use client::{Answer, Client};
 pub use crash::words;
 pub use docker_cloud::DockerCloud;
 pub use moto::Moto;
-pub use numbers::calls_of_a_launch;
+pub use numbers::{
+    Cost, Round, cost_of_a_first_launch, cost_of_a_round_in_given_subnets, describes_at_rest,
+};
 pub use postgres::{OwnPostgres, fresh_database};
 pub use process::{Ended, Process, free_port};
 pub use python::python;

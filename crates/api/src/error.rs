@@ -133,9 +133,11 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
         // others, 53 out of resources, 57 shut down or starting, 42P01 not migrated yet.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             // 25006 is a replica that has not been promoted yet, 55000 a database that takes no connections.
-            ["08", "25006", "28", "3D", "40", "53", "55000", "57", "42P01"]
-                .iter()
-                .any(|class| code.starts_with(class))
+            [
+                "08", "25006", "28", "3D", "40", "53", "55000", "57", "42P01",
+            ]
+            .iter()
+            .any(|class| code.starts_with(class))
         }),
         _ => false,
     }
