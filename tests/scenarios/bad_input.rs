@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
-use tests::{Answer, Client, Options, World, raw_http};
+use tests::{Answer, Options, World, add_user, raw_http};
 
 mod random;
 mod wrong;
@@ -230,6 +230,13 @@ async fn what_the_state_forbids_is_refused_with_the_state() {
         "Terminated",
     )
     .await;
+    refused(
+        Method::PATCH,
+        uri,
+        json!({"nickname": "late", "tags": []}),
+        "Terminated",
+    )
+    .await;
     refused(Method::DELETE, uri, json!({}), "Terminated").await;
     world.finish().await;
 }
@@ -314,15 +321,6 @@ async fn who_is_not_known_gets_401_everywhere_and_changes_nothing() {
         assert_eq!(open.status(), 200, "{path} is for everybody");
     }
     world.finish().await;
-}
-
-/// Makes another user, with a namespace of their own.
-async fn add_user(world: &World, name: &str, key: &str) -> Client {
-    let mut connection = world.pool.acquire().await.expect("a connection");
-    store::access::add_key(&mut connection, name, &api::auth::key_digest(key))
-        .await
-        .expect("a user");
-    world.client.as_user(name, key)
 }
 
 #[tokio::test]

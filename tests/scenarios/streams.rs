@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::Connection;
 use store::event::Event;
-use tests::{Client, Options, World};
+use tests::{Client, Options, World, add_user};
 
 mod events;
 mod handshake;
@@ -24,15 +24,6 @@ async fn still_world() -> World {
 
 fn text<'a>(object: &'a Value, member: &str) -> &'a str {
     object[member].as_str().expect("a text")
-}
-
-/// Makes another user, with a namespace of their own.
-async fn add_user(world: &World, name: &str, key: &str) -> Client {
-    let mut connection = world.pool.acquire().await.unwrap();
-    store::access::add_key(&mut connection, name, &api::auth::key_digest(key))
-        .await
-        .unwrap();
-    world.client.as_user(name, key)
 }
 
 async fn create(world: &World, name: &str) -> Value {

@@ -154,3 +154,21 @@ async fn the_tag_list_shows_each_tag_once_for_each_origin() {
     assert_eq!(page["meta"]["total_count"], 0);
     world.finish().await;
 }
+
+#[tokio::test]
+async fn what_was_read_can_be_sent_back_however_many_tags_there_are() {
+    let world = World::start().await;
+    // As many as an object may have, each as long as one may be.
+    let own: Vec<Value> = (0..100)
+        .map(|n| json!({"name": format!("{n:ü>128}")}))
+        .collect();
+    let cluster = world
+        .create("us-east-1", "t3.micro", 1, json!({"tags": own}))
+        .await;
+    assert_eq!(cluster["tags"].as_array().unwrap().len(), 105);
+    let uri = cluster["resource_uri"].as_str().unwrap();
+    let whole = json!({"tags": cluster["tags"]});
+    let again = world.client.patch(uri, &whole).await.expect(202).body;
+    assert_eq!(again, cluster);
+    world.finish().await;
+}

@@ -17,6 +17,7 @@ mod shift;
 mod socket;
 pub mod storm;
 mod transitions;
+mod users;
 mod worker_process;
 mod world;
 
@@ -29,9 +30,10 @@ pub use numbers::{
 };
 pub use postgres::{OwnPostgres, fresh_database};
 pub use process::{Ended, Process, free_port};
-pub use python::python;
+pub use python::{python, schemathesis};
 pub use raw::{RawAnswer, raw_http};
 pub use shift::Shift;
 pub use socket::{Heard, Socket};
+pub use users::add_user;
 pub use worker_process::WorkerProcess;
 pub use world::{ACCOUNT, CALL_TIMEOUT, IAM_POLICY, Options, World, fast_worker, theirs, wait_for};

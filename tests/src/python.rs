@@ -21,6 +21,18 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
+/// Runs the real schemathesis to its end, with the configuration in `folder`, on the specification that is served at
+/// `base`.
+pub async fn schemathesis(folder: &Path, base: &str) -> Output {
+    tokio::process::Command::new(program("schemathesis"))
+        .arg("run")
+        .arg(format!("{base}/openapi.json"))
+        .current_dir(folder)
+        .output()
+        .await
+        .expect("schemathesis runs")
+}
+
 /// Runs a Python script of `tests/clients` to its end.
 pub async fn python(script: &str, arguments: &[&str]) -> Output {
     tokio::process::Command::new(program("python"))

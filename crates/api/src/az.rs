@@ -13,13 +13,14 @@ use crate::{
     answer::Names,
     auth::Caller,
     error::{ApiError, ErrorBody},
-    list::{self, Filter, List, ListQuery},
+    list::{self, List, ListQuery},
+    parameter::QueryParameter,
     uri,
 };
 
-const FILTERS: &[Filter] = &[
-    Filter::text("name", "The availability zone's name."),
-    Filter::text("region", "The URI of its region."),
+const FILTERS: &[QueryParameter] = &[
+    QueryParameter::text("name", "The availability zone's name."),
+    QueryParameter::form("region", uri::REGION, "The URI of its region."),
 ];
 
 /// An availability zone of a region.
@@ -100,9 +101,9 @@ pub(crate) async fn list(
     operation_id = "get_availability_zone",
     tag = "Availability zones",
     params(
-        ("provider" = String, Path, description = "The name of its provider.", example = "aws"),
-        ("region" = String, Path, description = "The name of its region.", example = "us-east-1"),
-        ("name" = String, Path, description = "The availability zone's name.", example = "us-east-1a"),
+        ("provider" = String, Path, pattern = "^[a-z]+$", description = "The name of its provider.", example = "aws"),
+        ("region" = String, Path, pattern = "^[a-z0-9-]+$", description = "The name of its region.", example = "us-east-1"),
+        ("name" = String, Path, pattern = "^[a-z0-9-]+$", description = "The availability zone's name.", example = "us-east-1a"),
     ),
     responses(
         (status = 200, description = "The availability zone.", body = AvailabilityZone),

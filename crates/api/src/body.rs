@@ -187,11 +187,23 @@ fn text(path: &str, value: Value) -> Result<String, Invalid> {
 
 fn integer(path: &str, value: &Value) -> Result<i64, Invalid> {
     let number = match value {
-        Value::Number(number) => number.as_i64(),
+        // JSON has one kind of numbers: 3.0 is 3.
+        Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
         Value::String(digits) => digits.trim().parse().ok(),
         _ => None,
     };
     number.ok_or_else(|| wrong(path, value, "a whole number of a reasonable size"))
+}
+
+/// The whole number that a float is, if it is one and small enough to be exact.
+fn whole(float: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let is_whole = float.fract() == 0.0 && float.abs() <= EXACT;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a whole float up to 2^53 is an i64"
+    )]
+    is_whole.then_some(float as i64)
 }
 
 fn object(path: String, value: Value) -> Result<Members, Invalid> {
@@ -252,15 +264,21 @@ mod tests {
 
     #[test]
     fn a_number_may_be_a_string_of_digits() {
-        for (value, expected) in [("80", 80), ("\"80\"", 80), ("\" -3 \"", -3)] {
+        for (value, expected) in [
+            ("80", 80),
+            ("80.0", 80),
+            ("8e1", 80),
+            ("\"80\"", 80),
+            ("\" -3 \"", -3),
+        ] {
             let mut body = members(&format!("{{\"disk\": {value}}}"));
             assert_eq!(body.integer("disk"), Ok(Some(expected)), "{value}");
         }
         for value in [
             "\"8o\"",
             "3.5",
-            "3.0",
-            "1e3",
+            "1e300",
+            "\"3.0\"",
             "true",
             "[]",
             "99999999999999999999",

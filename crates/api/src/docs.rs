@@ -135,6 +135,15 @@ pub(crate) fn state(states: impl Iterator<Item = &'static str>, about: &str) -> 
         .build()
 }
 
+/// The schema of a text of this form, a regular expression.
+pub(crate) fn text(form: &str, about: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(form))
+        .description(Some(about))
+        .build()
+}
+
 /// Serves the specification and the page.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(specification: String) -> Router<S> {
     let serve = move || {

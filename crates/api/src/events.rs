@@ -7,22 +7,55 @@ use axum::{
 };
 use domain::cluster::Invalid;
 use store::event;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::{
     App,
     auth::StreamCaller,
     error::{ApiError, ErrorBody},
+    parameter::QueryParameter,
     stream::{
-        filter::Filter,
+        filter::{self, Filter},
         follow::{Follower, View},
         frame::{Change, EventFrame},
-        query::Parameters,
+        query::{self, Parameters},
         socket::{self, Upgrade},
     },
     uri::{self, Uris},
 };
 
-const PARAMETERS: &[&str] = &["type", "object", "parent", "parents", "since"];
+const PARAMETERS: &[QueryParameter] = &[
+    QueryParameter::form(
+        "type",
+        filter::TYPES_FORM,
+        "Only events of objects of these types, with commas: `stack`, `service`, `container`, `nodecluster`, `node`, \
+         `action`, `error`. The first three and the last are known, but nothing happens of them.",
+    ),
+    QueryParameter::form(
+        "object",
+        filter::URIS_FORM,
+        "Only events of the objects with these URIs, with commas.",
+    ),
+    QueryParameter::form(
+        "parent",
+        filter::URIS_FORM,
+        "Only events of what belongs to the objects with these URIs, with commas.",
+    ),
+    QueryParameter::form("parents", filter::URIS_FORM, "The same as `parent`."),
+    QueryParameter::uuid(
+        "since",
+        "The id of an event: what came after it comes first.",
+    ),
+];
+
+/// The parameters of the stream.
+pub(crate) struct Query;
+
+impl utoipa::IntoParams for Query {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        query::parameters(PARAMETERS)
+    }
+}
 
 /// The events that one client wants, in the form of its request.
 struct Wanted {
@@ -52,18 +85,11 @@ impl View for Wanted {
     path = "/api/audit/v1/events/",
     operation_id = "stream_events",
     tag = "Events",
-    params(
-        ("type" = Option<String>, Query, description = "Only events of objects of these types, with commas: `stack`, `service`, `container`, `nodecluster`, `node`, `action`, `error`. The first three and the last are known, but nothing happens of them.", example = "node,action"),
-        ("object" = Option<String>, Query, description = "Only events of the objects with these URIs, with commas.", example = "/api/infra/v1/nodecluster/5516df0b-721e-4470-b350-741ff22e63a0/"),
-        ("parent" = Option<String>, Query, description = "Only events of what belongs to the objects with these URIs, with commas."),
-        ("parents" = Option<String>, Query, description = "The same as `parent`."),
-        ("since" = Option<Uuid>, Query, description = "The id of an event: what came after it comes first."),
-        ("user" = Option<String>, Query, description = "The user's name, where there is no Authorization header."),
-        ("token" = Option<String>, Query, description = "An API key of that user."),
-    ),
+    params(Query),
     responses(
         (status = 101, description = "The stream. The schema is that of each frame.", body = EventFrame),
-        (status = 400, description = "A parameter can't be taken, or `since` is no event of the namespace.", body = ErrorBody),
+        (status = 400, description = "A parameter can't be taken.", body = ErrorBody),
+        (status = 404, description = "The namespace has no event of the id that `since` names.", body = ErrorBody),
         (status = 426, description = "The request did not ask for a WebSocket.", body = ErrorBody, headers(("Upgrade" = String, description = "`websocket`"))),
     )
 )]
@@ -78,10 +104,14 @@ pub(crate) async fn stream(
     let mut connection = app.pool.acquire().await?;
     let seen = match parameters.get("since") {
         Some(text) => {
-            let unknown = || Invalid::new("since", format!("{text:?} is the id of no event"));
-            let id = uri::parse_uuid(text).ok_or_else(unknown)?;
+            let id = uri::parse_uuid(text).ok_or_else(|| {
+                Invalid::new(
+                    "since",
+                    format!("{text:?} is no id of an event, which is a uuid"),
+                )
+            })?;
             let seq = event::seq_of(&mut connection, caller.namespace(), id).await?;
-            seq.ok_or_else(unknown)?
+            seq.ok_or_else(|| ApiError::no_such("event", id))?
         }
         None => event::last_seq(&mut connection).await?,
     };

@@ -25,6 +25,7 @@ mod list;
 mod node;
 mod nodecluster;
 mod nodetype;
+mod parameter;
 mod path;
 mod provider;
 mod region;

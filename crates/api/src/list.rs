@@ -1,24 +1,17 @@
 //! Lists: their envelope, their pages and their filters.
 //!
-//! A list names its filters once, as a constant; the parser refuses everything else by name, and the specification is
-//! made of the same constant.
+//! A list names its filters once, as a constant of [`QueryParameter`]s.
 
 use axum::{Json, extract::Query, http::Uri};
 use chrono::{DateTime, Utc};
 use domain::cluster::Invalid;
 use serde::Serialize;
 use store::page::{Listed, Page};
-use utoipa::{
-    ToSchema,
-    openapi::{
-        KnownFormat, ObjectBuilder, SchemaFormat,
-        path::{Parameter, ParameterBuilder, ParameterIn},
-        schema::Type,
-    },
-};
+use utoipa::{ToSchema, openapi::path::Parameter};
 use uuid::Uuid;
 
 use crate::{
+    parameter::{self, QueryParameter},
     path::Asked,
     time,
     uri::{self, NotThatUri},
@@ -61,74 +54,15 @@ pub(crate) struct Meta {
     pub(crate) total_count: u64,
 }
 
-/// A filter of a list: a parameter of the query.
-#[derive(Debug)]
-pub(crate) struct Filter {
-    name: &'static str,
-    about: &'static str,
-    kind: Kind,
-}
-
-/// What the value of a filter is.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Text,
-    Uuid,
-    Time,
-    Flag,
-    Choice(&'static [&'static str]),
-}
-
-impl Filter {
-    /// A filter whose value is a text.
-    pub(crate) const fn text(name: &'static str, about: &'static str) -> Self {
-        Self {
-            name,
-            about,
-            kind: Kind::Text,
-        }
-    }
-
-    /// A filter whose value is a time.
-    pub(crate) const fn time(name: &'static str, about: &'static str) -> Self {
-        Self {
-            name,
-            about,
-            kind: Kind::Time,
-        }
-    }
-
-    /// A filter whose value is one of a few.
-    pub(crate) const fn choice(
-        name: &'static str,
-        choices: &'static [&'static str],
-        about: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            about,
-            kind: Kind::Choice(choices),
-        }
-    }
-
-    /// A filter whose value is `true` or `false`.
-    pub(crate) const fn flag(name: &'static str, about: &'static str) -> Self {
-        Self {
-            name,
-            about,
-            kind: Kind::Flag,
-        }
-    }
-
-    /// A filter whose value is a uuid.
-    pub(crate) const fn uuid(name: &'static str, about: &'static str) -> Self {
-        Self {
-            name,
-            about,
-            kind: Kind::Uuid,
-        }
-    }
-}
+/// The parameters that every list has.
+const PAGE: &[QueryParameter] = &[
+    QueryParameter::number(
+        "limit",
+        1,
+        "How many objects a page has at most: 25 where nothing is said; more than 1000 is taken as 1000.",
+    ),
+    QueryParameter::number("offset", 0, "How many objects come before the page."),
+];
 
 /// What was asked of a list.
 #[derive(Debug)]
@@ -141,7 +75,7 @@ pub(crate) struct ListQuery {
 
 impl ListQuery {
     /// Reads a query; of a parameter given twice the last one counts.
-    pub(crate) fn parse(uri: &Uri, known: &[Filter]) -> Result<Self, Invalid> {
+    pub(crate) fn parse(uri: &Uri, known: &[QueryParameter]) -> Result<Self, Invalid> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| Invalid::new("query", error.to_string()))?;
         let mut query = Self {
@@ -169,8 +103,8 @@ impl ListQuery {
                     query.filters.push((name, value));
                 }
                 _ => {
-                    let mut names: Vec<&str> = known.iter().map(|filter| filter.name).collect();
-                    names.extend(["limit", "offset"]);
+                    let all = known.iter().chain(PAGE);
+                    let names: Vec<&str> = all.map(|parameter| parameter.name).collect();
                     return Err(Invalid::new(
                         format!("{name:?}"),
                         format!("is no filter of this list; it has {}", names.join(", ")),
@@ -324,59 +258,19 @@ fn encode(link: &mut String, value: &str) {
     }
 }
 
-/// The parameters of a list for the specification.
-pub(crate) fn parameters(filters: &[Filter]) -> Vec<Parameter> {
-    let filters = filters.iter().map(|filter| {
-        let schema = ObjectBuilder::new().schema_type(Type::String);
-        let schema = match filter.kind {
-            Kind::Text => schema,
-            Kind::Uuid => schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
-            Kind::Time => schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
-            Kind::Flag => schema.enum_values(Some(["true", "false"])),
-            Kind::Choice(choices) => schema.enum_values(Some(choices.iter().copied())),
-        };
-        (filter.name, filter.about.to_owned(), schema)
-    });
-    let limit = format!(
-        "How many objects a page has at most: {DEFAULT_LIMIT} where nothing is said; more than {MAX_LIMIT} is taken as \
-         {MAX_LIMIT}."
-    );
-    let page = [
-        ("limit", limit, 1),
-        (
-            "offset",
-            "How many objects come before the page.".to_owned(),
-            0,
-        ),
-    ]
-    .map(|(name, about, minimum)| {
-        let schema = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(minimum));
-        (name, about, schema)
-    });
-    filters
-        .chain(page)
-        .map(|(name, about, schema)| {
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Query)
-                .required(utoipa::openapi::Required::False)
-                .description(Some(about))
-                .schema(Some(schema))
-                .build()
-        })
-        .collect()
+/// The filters of a list and those of its page, for the specification.
+pub(crate) fn parameters(filters: &[QueryParameter]) -> Vec<Parameter> {
+    parameter::specified(filters.iter().chain(PAGE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FILTERS: &[Filter] = &[
-        Filter::text("name", ""),
-        Filter::uuid("uuid", ""),
-        Filter::text("region", ""),
+    const FILTERS: &[QueryParameter] = &[
+        QueryParameter::text("name", ""),
+        QueryParameter::uuid("uuid", ""),
+        QueryParameter::text("region", ""),
     ];
 
     fn parse(query: &str) -> Result<ListQuery, Invalid> {

@@ -14,15 +14,21 @@ use crate::{
     auth::Caller,
     catalogue::Catalogue,
     error::{ApiError, ErrorBody},
-    list::{self, Filter, List, ListQuery},
+    list::{self, List, ListQuery},
+    parameter::QueryParameter,
     uri,
 };
 
-const FILTERS: &[Filter] = &[
-    Filter::text("name", "The node type's name."),
-    Filter::text("regions", "The URI of a region that offers it."),
-    Filter::text(
+const FILTERS: &[QueryParameter] = &[
+    QueryParameter::text("name", "The node type's name."),
+    QueryParameter::form(
+        "regions",
+        uri::REGION,
+        "The URI of a region that offers it.",
+    ),
+    QueryParameter::form(
         "availability_zones",
+        uri::ZONE,
         "The URI of an availability zone that offers it.",
     ),
 ];
@@ -134,8 +140,8 @@ pub(crate) async fn list(
     operation_id = "get_node_type",
     tag = "Node types",
     params(
-        ("provider" = String, Path, description = "The name of its provider.", example = "aws"),
-        ("name" = String, Path, description = "The node type's name.", example = "t3.micro"),
+        ("provider" = String, Path, pattern = "^[a-z]+$", description = "The name of its provider.", example = "aws"),
+        ("name" = String, Path, pattern = "^[a-z0-9.-]+$", description = "The node type's name.", example = "t3.micro"),
     ),
     responses(
         (status = 200, description = "The node type.", body = NodeType),

@@ -14,11 +14,12 @@ use crate::{
     auth::Caller,
     catalogue::Catalogue,
     error::{ApiError, ErrorBody},
-    list::{self, Filter, List, ListQuery},
+    list::{self, List, ListQuery},
+    parameter::QueryParameter,
     uri,
 };
 
-const FILTERS: &[Filter] = &[Filter::text("name", "The provider's name.")];
+const FILTERS: &[QueryParameter] = &[QueryParameter::text("name", "The provider's name.")];
 
 /// Where nodes can be deployed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -96,7 +97,7 @@ pub(crate) async fn list(
     path = "/api/infra/v1/provider/{name}/",
     operation_id = "get_provider",
     tag = "Providers",
-    params(("name" = String, Path, description = "The provider's name.", example = "aws")),
+    params(("name" = String, Path, pattern = "^[a-z]+$", description = "The provider's name.", example = "aws")),
     responses(
         (status = 200, description = "The provider.", body = Provider),
         (status = 404, description = "There is no such provider.", body = ErrorBody),

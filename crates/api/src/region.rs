@@ -14,13 +14,14 @@ use crate::{
     auth::Caller,
     catalogue::Catalogue,
     error::{ApiError, ErrorBody},
-    list::{self, Filter, List, ListQuery},
+    list::{self, List, ListQuery},
+    parameter::QueryParameter,
     uri,
 };
 
-const FILTERS: &[Filter] = &[
-    Filter::text("name", "The region's name."),
-    Filter::text("provider", "The URI of its provider."),
+const FILTERS: &[QueryParameter] = &[
+    QueryParameter::text("name", "The region's name."),
+    QueryParameter::form("provider", uri::PROVIDER, "The URI of its provider."),
 ];
 
 /// A region of a provider.
@@ -118,8 +119,8 @@ pub(crate) async fn list(
     operation_id = "get_region",
     tag = "Regions",
     params(
-        ("provider" = String, Path, description = "The name of its provider.", example = "aws"),
-        ("name" = String, Path, description = "The region's name.", example = "us-east-1"),
+        ("provider" = String, Path, pattern = "^[a-z]+$", description = "The name of its provider.", example = "aws"),
+        ("name" = String, Path, pattern = "^[a-z0-9-]+$", description = "The region's name.", example = "us-east-1"),
     ),
     responses(
         (status = 200, description = "The region.", body = Region),

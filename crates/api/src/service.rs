@@ -14,15 +14,16 @@ use crate::{
     answer::Id,
     auth::Caller,
     error::{ApiError, ErrorBody},
-    list::{self, Filter, List, ListQuery},
+    list::{self, List, ListQuery},
+    parameter::QueryParameter,
 };
 
-const FILTERS: &[Filter] = &[
-    Filter::uuid("uuid", "The service's id."),
-    Filter::text("uuid__startswith", "What its id begins with."),
-    Filter::text("name", "Its name."),
-    Filter::text("state", "Its state."),
-    Filter::text("stack", "The URI of its stack."),
+const FILTERS: &[QueryParameter] = &[
+    QueryParameter::uuid("uuid", "The service's id."),
+    QueryParameter::text("uuid__startswith", "What its id begins with."),
+    QueryParameter::text("name", "Its name."),
+    QueryParameter::text("state", "Its state."),
+    QueryParameter::text("stack", "The URI of its stack."),
 ];
 
 /// A service; there is none.

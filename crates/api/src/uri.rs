@@ -84,41 +84,78 @@ pub(crate) fn action(id: ActionId) -> String {
 /// What a text that should have been a URI lacks, in words.
 pub(crate) type NotThatUri = String;
 
+/// What is taken for a uuid: 36 characters, in either case.
+macro_rules! uuid_pattern {
+    () => {
+        "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+    };
+}
+pub(crate) use uuid_pattern;
+
+// What each `parse_…` takes, for the specification: a URI with anything in front of its resource, or what identifies the
+// object alone; slashes may be missing or doubled.
+/// [`parse_provider`]
+pub(crate) const PROVIDER: &str = "^/*(([^/]+/+)*provider/+)?[^/]+/*$";
+/// [`parse_region`]
+pub(crate) const REGION: &str = "^/*(([^/]+/+)*region/+)?(aws/+)?[^/]+/*$";
+/// [`parse_zone`]
+pub(crate) const ZONE: &str = "^/*(([^/]+/+)*az/+)?(aws/+[^/]+/+)?[^/]+/*$";
+/// [`parse_node_type`]
+pub(crate) const NODE_TYPE: &str = "^/*(([^/]+/+)*nodetype/+)?(aws/+)?[^/]+/*$";
+/// [`parse_cluster`]
+pub(crate) const CLUSTER: &str = concat!("^/*(([^/]+/+)*nodecluster/+)?", uuid_pattern!(), "/*$");
+/// [`parse_object`]
+pub(crate) const OBJECT: &str = concat!(
+    "^/*(([^/]+/+)*(nodecluster|node)/+)?",
+    uuid_pattern!(),
+    "/*$"
+);
+
 /// The provider that a URI names.
 pub(crate) fn parse_provider(text: &str) -> Result<String, NotThatUri> {
-    match tail(text, &["provider"]).as_slice() {
-        [name] => Ok((*name).to_owned()),
+    match segments(text).as_slice() {
+        [.., "provider", name] | [name] => Ok((*name).to_owned()),
         _ => Err(not_a("provider", text, &provider())),
     }
 }
 
 /// The name of the region that a URI names.
 pub(crate) fn parse_region(text: &str) -> Result<String, NotThatUri> {
-    match tail(text, &["region"]).as_slice() {
-        [AWS, name] | [name] => Ok((*name).to_owned()),
+    match segments(text).as_slice() {
+        [.., "region", AWS, name] | [.., "region", name] | [AWS, name] | [name] => {
+            Ok((*name).to_owned())
+        }
         _ => Err(not_a("region", text, &region("us-east-1"))),
     }
 }
 
 /// The name of the availability zone that a URI names.
 pub(crate) fn parse_zone(text: &str) -> Result<String, NotThatUri> {
-    match tail(text, &["az"]).as_slice() {
-        [AWS, _, name] | [name] => Ok((*name).to_owned()),
+    match segments(text).as_slice() {
+        [.., "az", AWS, _, name] | [.., "az", name] | [AWS, _, name] | [name] => {
+            Ok((*name).to_owned())
+        }
         _ => Err(not_a("zone", text, &zone("us-east-1", "us-east-1a"))),
     }
 }
 
 /// The name of the node type that a URI names.
 pub(crate) fn parse_node_type(text: &str) -> Result<String, NotThatUri> {
-    match tail(text, &["nodetype"]).as_slice() {
-        [AWS, name] | [name] => Ok((*name).to_owned()),
+    match segments(text).as_slice() {
+        [.., "nodetype", AWS, name] | [.., "nodetype", name] | [AWS, name] | [name] => {
+            Ok((*name).to_owned())
+        }
         _ => Err(not_a("node type", text, &node_type("t3.micro"))),
     }
 }
 
 /// The id of the node cluster that a URI names.
 pub(crate) fn parse_cluster(text: &str) -> Result<Uuid, NotThatUri> {
-    only_id(&tail(text, &["nodecluster"])).ok_or_else(|| {
+    let id = match segments(text).as_slice() {
+        [.., "nodecluster", id] | [id] => parse_uuid(id),
+        _ => None,
+    };
+    id.ok_or_else(|| {
         not_a(
             "node cluster",
             text,
@@ -129,13 +166,12 @@ pub(crate) fn parse_cluster(text: &str) -> Result<Uuid, NotThatUri> {
 
 /// The id of the node cluster or node that a URI names.
 pub(crate) fn parse_object(text: &str) -> Result<Uuid, NotThatUri> {
-    only_id(&tail(text, &["nodecluster", "node"])).ok_or_else(|| {
-        not_a(
-            "node cluster or a node",
-            text,
-            &format!("{INFRA}/nodecluster/<uuid>/"),
-        )
-    })
+    let id = match segments(text).as_slice() {
+        [.., "nodecluster" | "node", id] | [id] => parse_uuid(id),
+        _ => None,
+    };
+    let example = format!("{INFRA}/nodecluster/<uuid>/");
+    id.ok_or_else(|| not_a("node cluster or a node", text, &example))
 }
 
 /// A uuid in the one form in which they are written here: 36 characters, in either case.
@@ -146,20 +182,8 @@ pub(crate) fn parse_uuid(text: &str) -> Option<Uuid> {
     }
 }
 
-fn only_id(segments: &[&str]) -> Option<Uuid> {
-    match segments {
-        [id] => parse_uuid(id),
-        _ => None,
-    }
-}
-
-/// The segments behind the resource's name; all of them where its name is missing.
-fn tail<'a>(text: &'a str, resources: &[&str]) -> Vec<&'a str> {
-    let segments: Vec<&str> = text.split('/').filter(|s| !s.is_empty()).collect();
-    match segments.iter().rposition(|s| resources.contains(s)) {
-        Some(at) => segments[at + 1..].to_vec(),
-        None => segments,
-    }
+fn segments(text: &str) -> Vec<&str> {
+    text.split('/').filter(|s| !s.is_empty()).collect()
 }
 
 fn not_a(kind: &str, text: &str, example: &str) -> String {

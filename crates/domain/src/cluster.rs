@@ -107,20 +107,21 @@ fn in_range(field: &str, value: i64, min: u32, max: u32) -> Result<u32, Invalid>
         })
 }
 
-/// The user's tags, in their order, each once.
+/// The user's tags, in their order, each once. The automatic ones, which clients send back with the list that they have
+/// read, are not among them.
 ///
 /// # Errors
 /// [`Invalid`] for an empty or overlong tag, and for too many.
-pub fn validate_tags(tags: Vec<String>) -> Result<Vec<String>, Invalid> {
+pub fn validate_tags(tags: Vec<String>, automatic: &[String]) -> Result<Vec<String>, Invalid> {
     let mut kept: Vec<String> = Vec::with_capacity(tags.len());
     for tag in tags {
-        if tag.is_empty() || tag.len() > MAX_TAG_LENGTH || tag.contains('\0') {
+        if tag.is_empty() || tag.chars().count() > MAX_TAG_LENGTH || tag.contains('\0') {
             return Err(Invalid::new(
                 "tags",
                 format!("{tag:?} must have 1 to {MAX_TAG_LENGTH} characters"),
             ));
         }
-        if !kept.contains(&tag) {
+        if !kept.contains(&tag) && !automatic.contains(&tag) {
             kept.push(tag);
         }
     }
@@ -173,11 +174,21 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_counts_once() {
+    fn a_tag_counts_once_and_an_automatic_one_not_at_all() {
+        let own = |tags: &[&str]| {
+            let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            validate_tags(tags, &["aws".to_owned()])
+        };
+        assert_eq!(own(&["a", "aws", "a"]), Ok(vec!["a".to_owned()]));
+        assert!(own(&[""]).is_err());
+        assert!(own(&[&"ä".repeat(128)]).is_ok());
+        assert!(own(&[&"ä".repeat(129)]).is_err());
+        let mut many: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+        many.push("aws".to_owned());
         assert_eq!(
-            validate_tags(vec!["a".into(), "a".into()]),
-            Ok(vec!["a".to_owned()])
+            validate_tags(many.clone(), &["aws".to_owned()]).map(|own| own.len()),
+            Ok(100)
         );
-        assert!(validate_tags(vec![String::new()]).is_err());
+        assert!(validate_tags(many, &[]).is_err());
     }
 }

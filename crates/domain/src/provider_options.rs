@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::Invalid;
 
 /// EC2 attaches at most five security groups to a network interface (Amazon VPC quotas).
-const MAX_SECURITY_GROUPS: usize = 5;
+pub const MAX_SECURITY_GROUPS: usize = 5;
 
 /// The validated `provider_options`; both groups are optional, and it serializes exactly as the seed shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -189,6 +189,22 @@ impl Forbidden {
     }
 }
 
+fn check_change(
+    object: &'static str,
+    state: &'static str,
+    is_going: bool,
+) -> Result<(), Forbidden> {
+    if !is_going {
+        return Ok(());
+    }
+    Err(Forbidden {
+        object,
+        state,
+        operation: "changed",
+        way_out: "it stays as it was",
+    })
+}
+
 const WAIT_OR_CANCEL: &str = "wait until its running action has ended, or cancel that";
 
 impl ClusterState {
@@ -233,6 +249,18 @@ impl ClusterState {
                 },
             }),
         }
+    }
+
+    /// Whether the tags and the nickname of a cluster may be changed: while it lives.
+    ///
+    /// # Errors
+    /// [`Forbidden`] where it is on its way out or gone.
+    pub fn check_change(self) -> Result<(), Forbidden> {
+        check_change(
+            "the node cluster",
+            self.as_str(),
+            matches!(self, Self::Terminating | Self::Terminated),
+        )
     }
 
     /// The state of a cluster at rest that has `existing` nodes of `target` wanted ones.
@@ -295,6 +323,14 @@ impl NodeState {
                 },
             }),
         }
+    }
+
+    /// Whether the tags and the nickname of a node may be changed: while it lives.
+    ///
+    /// # Errors
+    /// [`Forbidden`] where it is on its way out or gone.
+    pub fn check_change(self) -> Result<(), Forbidden> {
+        check_change("the node", self.as_str(), !self.is_live())
     }
 
     /// The state of a node that its cluster no longer wants: a scale-down or its termination takes every live one.
@@ -400,6 +436,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_lives_may_be_changed_and_nothing_else() {
+        for &state in ClusterState::ALL {
+            let is_going = matches!(state, ClusterState::Terminating | ClusterState::Terminated);
+            assert_eq!(state.check_change().is_err(), is_going, "{state}");
+        }
+        for &state in NodeState::ALL {
+            let is_going = matches!(state, NodeState::Terminating | NodeState::Terminated);
+            assert_eq!(state.check_change().is_err(), is_going, "{state}");
+        }
+        let words = NodeState::Terminated
+            .check_change()
+            .unwrap_err()
+            .to_string();
+        assert!(words.contains("\"Terminated\""), "{words}");
     }
 
     #[test]

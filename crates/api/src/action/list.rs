@@ -1,7 +1,6 @@
 //! `GET /api/audit/v1/action/`
 
 use axum::{Json, extract::State, http::Uri};
-use domain::cluster::Invalid;
 use store::action;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
@@ -10,26 +9,28 @@ use crate::{
     action::wire::Action,
     auth::Caller,
     error::{ApiError, ErrorBody},
-    list::{self, Filter, List, ListQuery},
+    list::{self, List, ListQuery},
+    parameter::QueryParameter,
     uri,
 };
 
-const FILTERS: &[Filter] = &[
-    Filter::uuid("uuid", "The action's id."),
-    Filter::text("uuid__startswith", "What its id begins with."),
-    Filter::text("state", "Its state, for example `In progress`."),
-    Filter::text(
+const FILTERS: &[QueryParameter] = &[
+    QueryParameter::uuid("uuid", "The action's id."),
+    QueryParameter::text("uuid__startswith", "What its id begins with."),
+    QueryParameter::text("state", "Its state, for example `In progress`."),
+    QueryParameter::form(
         "object",
+        uri::OBJECT,
         "The URI of the node cluster or node that it is about.",
     ),
-    Filter::flag(
+    QueryParameter::flag(
         "include_related",
-        "With `object`: also the actions of the node cluster's nodes, or of the node's cluster.",
+        "With `object`: also the actions of the node cluster's nodes, or of the node's cluster. Without it all are listed.",
     ),
-    Filter::time("start_date__gte", "Started then or later."),
-    Filter::time("start_date__lte", "Started then or earlier."),
-    Filter::time("end_date__gte", "Ended then or later."),
-    Filter::time("end_date__lte", "Ended then or earlier."),
+    QueryParameter::time("start_date__gte", "Started then or later."),
+    QueryParameter::time("start_date__lte", "Started then or earlier."),
+    QueryParameter::time("end_date__gte", "Ended then or later."),
+    QueryParameter::time("end_date__lte", "Ended then or earlier."),
 ];
 
 /// The filters of the list.
@@ -72,10 +73,6 @@ pub(crate) async fn list(
         ended_from: query.time("end_date__gte")?,
         ended_to: query.time("end_date__lte")?,
     };
-    if filter.with_related && filter.object_id.is_none() {
-        let reason = "there is nothing to relate to: it needs the filter object";
-        return Err(Invalid::new("include_related", reason).into());
-    }
     let mut connection = app.pool.acquire().await?;
     let listed = action::list(&mut connection, caller.namespace(), &filter, query.page).await?;
     Ok(query.answer(&caller.asked, listed, |found| {

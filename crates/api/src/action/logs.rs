@@ -13,25 +13,46 @@ use domain::{
 };
 use store::action::{self, Line};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::{
     App,
     answer::Id,
     auth::StreamCaller,
     error::{ApiError, ErrorBody},
+    parameter::QueryParameter,
     stream::{
         frame::{self, Change, LogFrame},
         hub::LogNews,
-        query::Parameters,
+        query::{self, Parameters},
         socket::{self, Next, Source, Upgrade},
     },
 };
 
-const PARAMETERS: &[&str] = &["tail", "follow"];
+const PARAMETERS: &[QueryParameter] = &[
+    QueryParameter::number(
+        "tail",
+        0,
+        "How many of the lines that there are come first: 300 where nothing is said; more than 10000 is taken as 10000.",
+    ),
+    QueryParameter::flag(
+        "follow",
+        "Whether it goes on with the lines that are written later: true where nothing is said.",
+    ),
+];
 /// How many lines come first when nothing is said.
 const DEFAULT_TAIL: u32 = 300;
 /// How many at most.
 const MAX_TAIL: u32 = 10_000;
+
+/// The parameters of the stream.
+pub(crate) struct Query;
+
+impl utoipa::IntoParams for Query {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        query::parameters(PARAMETERS)
+    }
+}
 
 /// Stream an action's log
 ///
@@ -44,10 +65,7 @@ const MAX_TAIL: u32 = 10_000;
     tag = "Actions",
     params(
         ("uuid" = Uuid, Path, description = "The action's id."),
-        ("tail" = Option<u32>, Query, description = "How many of the lines that there are come first: 300 where nothing is said; more than 10000 is taken as 10000."),
-        ("follow" = Option<bool>, Query, description = "Whether it goes on with the lines that are written later: true where nothing is said."),
-        ("user" = Option<String>, Query, description = "The user's name, where there is no Authorization header."),
-        ("token" = Option<String>, Query, description = "An API key of that user."),
+        Query,
     ),
     responses(
         (status = 101, description = "The stream. The schema is that of each frame.", body = LogFrame),

@@ -7,6 +7,7 @@ use axum::{
 };
 use domain::ids::NodeId;
 use store::event;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::{
     App,
@@ -16,7 +17,7 @@ use crate::{
     stream::{
         follow::{Follower, View},
         frame::{self, Change, LogFrame},
-        query::Parameters,
+        query::{self, Parameters},
         socket::{self, Upgrade},
     },
 };
@@ -34,6 +35,15 @@ impl View for OfNode {
     }
 }
 
+/// The parameters of the stream.
+pub(crate) struct Query;
+
+impl utoipa::IntoParams for Query {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        query::parameters(&[])
+    }
+}
+
 /// Stream a node's changes
 ///
 /// A WebSocket: one text frame for each change of the node's state, from the moment of the connection on.
@@ -44,8 +54,7 @@ impl View for OfNode {
     tag = "Nodes",
     params(
         ("uuid" = Uuid, Path, description = "The node's id."),
-        ("user" = Option<String>, Query, description = "The user's name, where there is no Authorization header."),
-        ("token" = Option<String>, Query, description = "An API key of that user."),
+        Query,
     ),
     responses(
         (status = 101, description = "The stream. The schema is that of each frame.", body = LogFrame),

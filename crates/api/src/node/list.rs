@@ -8,19 +8,20 @@ use crate::{
     App,
     auth::Caller,
     error::{ApiError, ErrorBody},
-    list::{self, Filter, List, ListQuery},
+    list::{self, List, ListQuery},
     node::wire::Node,
+    parameter::QueryParameter,
     uri,
 };
 
-const FILTERS: &[Filter] = &[
-    Filter::uuid("uuid", "The node's id."),
-    Filter::text("uuid__startswith", "What its id begins with."),
-    Filter::text("state", "Its state, for example `Deployed`."),
-    Filter::text("node_cluster", "The URI of its node cluster."),
-    Filter::text("node_type", "The URI of its type."),
-    Filter::text("region", "The URI of its region."),
-    Filter::text(
+const FILTERS: &[QueryParameter] = &[
+    QueryParameter::uuid("uuid", "The node's id."),
+    QueryParameter::text("uuid__startswith", "What its id begins with."),
+    QueryParameter::text("state", "Its state, for example `Deployed`."),
+    QueryParameter::form("node_cluster", uri::CLUSTER, "The URI of its node cluster."),
+    QueryParameter::form("node_type", uri::NODE_TYPE, "The URI of its type."),
+    QueryParameter::form("region", uri::REGION, "The URI of its region."),
+    QueryParameter::text(
         "docker_version",
         "The version of its Docker engine, for example `1.11.2-cs7`.",
     ),

@@ -27,12 +27,17 @@ pub(crate) struct NodeChange {
     /// The user's own tags: they replace those that there were.
     tags: Option<Vec<Tag>>,
     /// The name for people; an empty one stands for the external name.
-    #[schema(example = "First node", max_length = 128)]
+    #[schema(
+        example = "First node",
+        max_length = 128,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+    )]
     nickname: Option<String>,
 }
 
 /// Change a node
 ///
+/// Allowed in every state but `Terminating` and `Terminated`.
 /// Members that are unknown or can't be changed are ignored. Either all of the change is made or none.
 #[utoipa::path(
     patch,
@@ -46,7 +51,7 @@ pub(crate) struct NodeChange {
             status = 202, description = "The node as it is from now on.", body = Node,
             headers(("X-DockerCloud-Action-URI" = String, description = "The URI of the action that records it."))
         ),
-        (status = 400, description = "A member can't be taken; the error names it.", body = ErrorBody),
+        (status = 400, description = "A member can't be taken, or the node's state forbids it.", body = ErrorBody),
         (status = 404, description = "There is no such node in the namespace.", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorBody),
     )
@@ -65,6 +70,7 @@ pub(crate) async fn update(
     if let Some(nickname) = &nickname {
         validate_nickname(nickname)?;
     }
+    before.state.check_change()?;
     let action = action::insert(
         &mut tx,
         &caller.record(&body.text),

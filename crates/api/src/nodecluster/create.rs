@@ -14,7 +14,7 @@ use store::{
     action::{self, ObjectType},
     cluster,
 };
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi::Object};
 
 use crate::{
     App,
@@ -22,9 +22,11 @@ use crate::{
     auth::Caller,
     body::{JsonBody, Members},
     catalogue::Catalogue,
+    docs,
     error::{ApiError, ErrorBody},
     nodecluster::wire::{self, NodeCluster, ProviderOptions},
     tag::{self, Tag},
+    uri,
 };
 
 /// A wish for a new node cluster.
@@ -43,11 +45,9 @@ pub(crate) struct NewNodeCluster {
     /// The name: letters, digits, `-` and `_`. A live cluster of the namespace may not have it already.
     #[schema(example = "my-cluster", pattern = "^[A-Za-z0-9_-]{1,128}$")]
     name: String,
-    /// The URI of the region to deploy to.
-    #[schema(example = "/api/infra/v1/region/aws/us-east-1/")]
+    #[schema(schema_with = region_uri)]
     region: String,
-    /// The URI of the type of the nodes. Some zone of the region must offer it.
-    #[schema(example = "/api/infra/v1/nodetype/aws/t3.micro/")]
+    #[schema(schema_with = node_type_uri)]
     node_type: String,
     /// How many nodes are wanted; 1 where nothing is said. A string of digits is taken too.
     #[schema(example = 2, minimum = 0, maximum = 1000)]
@@ -56,12 +56,25 @@ pub(crate) struct NewNodeCluster {
     #[schema(example = 60, minimum = 8, maximum = 16384)]
     disk: Option<i64>,
     /// A name for people; the name itself where nothing is said.
-    #[schema(example = "My cluster", max_length = 128)]
+    #[schema(
+        example = "My cluster",
+        max_length = 128,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+    )]
     nickname: Option<String>,
     /// The user's own tags.
     tags: Option<Vec<Tag>>,
     /// The AWS side. Empty objects and empty strings mean absent.
     provider_options: Option<ProviderOptions>,
+}
+
+fn region_uri() -> Object {
+    docs::text(uri::REGION, "The URI of the region to deploy to.")
+}
+
+fn node_type_uri() -> Object {
+    let about = "The URI of the type of the nodes. Some zone of the region must offer it.";
+    docs::text(uri::NODE_TYPE, about)
 }
 
 /// Create a node cluster

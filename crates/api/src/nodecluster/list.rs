@@ -8,18 +8,23 @@ use crate::{
     App,
     auth::Caller,
     error::{ApiError, ErrorBody},
-    list::{self, Filter, List, ListQuery},
+    list::{self, List, ListQuery},
     nodecluster::wire::NodeCluster,
+    parameter::QueryParameter,
     uri,
 };
 
-const FILTERS: &[Filter] = &[
-    Filter::uuid("uuid", "The node cluster's id."),
-    Filter::text("uuid__startswith", "What its id begins with."),
-    Filter::text("state", "Its state, for example `Deployed`."),
-    Filter::text("name", "Its name."),
-    Filter::text("region", "The URI of its region."),
-    Filter::text("node_type", "The URI of the type of its nodes."),
+const FILTERS: &[QueryParameter] = &[
+    QueryParameter::uuid("uuid", "The node cluster's id."),
+    QueryParameter::text("uuid__startswith", "What its id begins with."),
+    QueryParameter::text("state", "Its state, for example `Deployed`."),
+    QueryParameter::text("name", "Its name."),
+    QueryParameter::form("region", uri::REGION, "The URI of its region."),
+    QueryParameter::form(
+        "node_type",
+        uri::NODE_TYPE,
+        "The URI of the type of its nodes.",
+    ),
 ];
 
 /// The filters of the list.

@@ -35,7 +35,11 @@ pub(crate) struct NodeClusterChange {
     /// The user's own tags, on the cluster and on its nodes: they replace those that there were.
     tags: Option<Vec<Tag>>,
     /// The name for people; an empty one stands for the name itself.
-    #[schema(example = "My cluster", max_length = 128)]
+    #[schema(
+        example = "My cluster",
+        max_length = 128,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+    )]
     nickname: Option<String>,
 }
 
@@ -67,6 +71,7 @@ impl Change {
 /// A new `target_num_nodes` is applied at once: the cluster is `Scaling` until it has that many nodes. That is allowed
 /// in the states `Deployed`, `Partly deployed` and `Empty cluster`, and in `Init`, where it takes effect at deploy;
 /// behind an upgrade that is under way it waits: its action is `Pending`.
+/// The tags and the nickname may be changed in every state but `Terminating` and `Terminated`.
 /// Members that are unknown or can't be changed are ignored. Either all of the change is made or none.
 #[utoipa::path(
     patch,
@@ -98,6 +103,9 @@ pub(crate) async fn update(
     let mut tx = app.pool.begin().await?;
     let before = super::lock(&mut tx, &caller, id).await?;
     let change = Change::read(body.members, &before.automatic_tags)?;
+    if change.target.is_none() {
+        before.state.check_change()?;
+    }
     // The tags first: new nodes inherit them.
     if let Some(tags) = &change.tags {
         cluster::set_tags(&mut tx, id, tags).await?;

@@ -2,8 +2,15 @@
 
 use domain::{cluster::Invalid, provider_options as options, state::ClusterState};
 use serde::Serialize;
+use serde_json::json;
 use store::cluster::Cluster;
-use utoipa::{ToSchema, openapi::Object};
+use utoipa::{
+    ToSchema,
+    openapi::{
+        Array, Object, ObjectBuilder,
+        schema::{ArrayBuilder, Type},
+    },
+};
 use uuid::Uuid;
 
 use crate::{
@@ -110,23 +117,52 @@ pub(crate) struct ProviderOptions {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Vpc {
     /// Its id; required with `subnets` or `security_groups`.
-    #[schema(example = "vpc-0a1b2c3d")]
+    #[schema(example = "vpc-0a1b2c3d", pattern = "^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")]
     id: String,
-    /// The subnets to spread the nodes over; absent means that Berth makes what is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(example = json!(["subnet-0a1b2c3d"]), required = false)]
+    #[schema(schema_with = subnets, required = false)]
     subnets: Vec<String>,
-    /// The security groups of every node, at most five; absent means Berth's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(example = json!(["sg-0a1b2c3d"]), required = false)]
+    #[schema(schema_with = security_groups, required = false)]
     security_groups: Vec<String>,
+}
+
+fn subnets() -> Array {
+    ids(
+        "subnet",
+        "The subnets to spread the nodes over; absent means that Berth makes what is missing.",
+    )
+    .build()
+}
+
+fn security_groups() -> Array {
+    ids(
+        "sg",
+        "The security groups of every node, at most five; absent means Berth's own.",
+    )
+    .max_items(Some(options::MAX_SECURITY_GROUPS))
+    .build()
+}
+
+/// The schema of a list of ids of AWS's of one kind.
+fn ids(kind: &str, about: &str) -> ArrayBuilder {
+    let id = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(format!("^{kind}-([0-9a-f]{{8}}|[0-9a-f]{{17}})$")));
+    ArrayBuilder::new()
+        .items(id)
+        .description(Some(about))
+        .examples([json!([format!("{kind}-0a1b2c3d")])])
 }
 
 /// What the nodes may do in AWS.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Iam {
     /// The name, not the ARN, of an instance profile.
-    #[schema(example = "my_instance_profile_name")]
+    #[schema(
+        example = "my_instance_profile_name",
+        pattern = "^[A-Za-z0-9_+=,.@-]{1,128}$"
+    )]
     instance_profile_name: String,
 }
 

@@ -4,10 +4,35 @@ use domain::cluster::Invalid;
 use store::event::Event;
 use uuid::Uuid;
 
-use crate::{stream::query::Parameters, uri};
+use crate::{
+    stream::query::Parameters,
+    uri::{self, uuid_pattern},
+};
+
+macro_rules! a_type {
+    () => {
+        "(stack|service|container|nodecluster|node|action|error)"
+    };
+}
+/// What is taken for types, for the specification.
+pub(crate) const TYPES_FORM: &str = concat!("^ *", a_type!(), "( *, *", a_type!(), ")* *$");
+
+macro_rules! a_uri {
+    () => {
+        concat!(
+            " */*(([^/,]+/+)*(token|(stack|service|container|nodecluster|node|action|token)/+",
+            uuid_pattern!(),
+            ")|",
+            uuid_pattern!(),
+            ")/* *"
+        )
+    };
+}
+/// What is taken for URIs, for the specification.
+pub(crate) const URIS_FORM: &str = concat!("^", a_uri!(), "(,", a_uri!(), ")*$");
 
 /// The types that Docker Cloud knew. Of most of them nothing ever happens here.
-pub(crate) const TYPES: &[&str] = &[
+const TYPES: &[&str] = &[
     "stack",
     "service",
     "container",
@@ -146,10 +171,18 @@ fn targets(parameters: &Parameters, name: &str) -> Result<Option<Vec<Target>>, I
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::frame::tests::{ID, PARENT, event};
+    use crate::{
+        parameter::QueryParameter,
+        stream::frame::tests::{ID, PARENT, event},
+    };
     use store::action::ObjectType;
 
-    const KNOWN: &[&str] = &["type", "object", "parent", "parents"];
+    const KNOWN: &[QueryParameter] = &[
+        QueryParameter::text("type", ""),
+        QueryParameter::text("object", ""),
+        QueryParameter::text("parent", ""),
+        QueryParameter::text("parents", ""),
+    ];
 
     fn parse(query: &str) -> Result<Filter, Invalid> {
         let uri = format!("/?{query}").parse().unwrap();

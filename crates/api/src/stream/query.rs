@@ -2,11 +2,27 @@
 
 use axum::{extract::Query, http::Uri};
 use domain::cluster::Invalid;
+use utoipa::openapi::path::Parameter;
 
-/// The credentials: every stream takes them here, for clients that can't set a header.
+use crate::parameter::{self, QueryParameter};
+
+/// The user's name: every stream takes the credentials here, for clients that can't set a header.
 pub(crate) const USER: &str = "user";
 /// The key that goes with [`USER`].
 pub(crate) const TOKEN: &str = "token";
+
+const CREDENTIALS: &[QueryParameter] = &[
+    QueryParameter::text(
+        USER,
+        "The user's name, where there is no Authorization header.",
+    ),
+    QueryParameter::text(TOKEN, "An API key of that user."),
+];
+
+/// The parameters of a stream and the credentials, for the specification.
+pub(crate) fn parameters(known: &[QueryParameter]) -> Vec<Parameter> {
+    parameter::specified(known.iter().chain(CREDENTIALS))
+}
 
 /// What a stream was asked for.
 #[derive(Debug)]
@@ -14,10 +30,10 @@ pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// Reads a query, in which only these parameters and the credentials may be.
-    pub(crate) fn parse(uri: &Uri, known: &[&str]) -> Result<Self, Invalid> {
+    pub(crate) fn parse(uri: &Uri, known: &[QueryParameter]) -> Result<Self, Invalid> {
         let all = Self::of(uri)?;
-        let mut names = known.to_vec();
-        names.extend([USER, TOKEN]);
+        let known = known.iter().chain(CREDENTIALS);
+        let names: Vec<&str> = known.map(|parameter| parameter.name).collect();
         match all
             .0
             .iter()
@@ -94,7 +110,7 @@ mod tests {
     fn parse(query: &str) -> Result<Parameters, Invalid> {
         Parameters::parse(
             &format!("/?{query}").parse().unwrap(),
-            &["tail", "follow", "list"],
+            &["tail", "follow", "list"].map(|name| QueryParameter::text(name, "")),
         )
     }
 

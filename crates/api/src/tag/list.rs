@@ -13,12 +13,13 @@ use crate::{
     App,
     auth::Caller,
     error::{ApiError, ErrorBody},
-    list::{self, Filter, List, ListQuery},
+    list::{self, List, ListQuery},
+    parameter::QueryParameter,
 };
 
-const FILTERS: &[Filter] = &[
-    Filter::text("name", "The tag itself."),
-    Filter::choice("origin", &[USER, SYSTEM], "Where it comes from."),
+const FILTERS: &[QueryParameter] = &[
+    QueryParameter::text("name", "The tag itself."),
+    QueryParameter::choice("origin", &[USER, SYSTEM], "Where it comes from."),
 ];
 
 /// A tag that a user gave.

@@ -43,9 +43,7 @@ pub(crate) fn read(
         let name = entry.text("name")?;
         names.push(name.ok_or_else(|| Invalid::new(entry.path_of("name"), "is required"))?);
     }
-    let mut names = validate_tags(names)?;
-    names.retain(|name| !automatic.contains(name));
-    Ok(Some(names))
+    validate_tags(names, automatic).map(Some)
 }
 
 #[cfg(test)]
