@@ -113,23 +113,23 @@ fn in_range(field: &str, value: i64, min: u32, max: u32) -> Result<u32, Invalid>
 /// # Errors
 /// [`Invalid`] for an empty or overlong tag, and for too many.
 pub fn validate_tags(tags: Vec<String>, automatic: &[String]) -> Result<Vec<String>, Invalid> {
-    let mut kept: Vec<String> = Vec::with_capacity(tags.len());
+    let mut kept: Vec<String> = Vec::new();
     for tag in tags {
+        if automatic.contains(&tag) || kept.contains(&tag) {
+            continue;
+        }
         if tag.is_empty() || tag.chars().count() > MAX_TAG_LENGTH || tag.contains('\0') {
             return Err(Invalid::new(
                 "tags",
                 format!("{tag:?} must have 1 to {MAX_TAG_LENGTH} characters"),
             ));
         }
-        if !kept.contains(&tag) && !automatic.contains(&tag) {
-            kept.push(tag);
+        if kept.len() == MAX_TAGS {
+            let reason =
+                format!("more than {MAX_TAGS} were given, which are the most there can be");
+            return Err(Invalid::new("tags", reason));
         }
-    }
-    if kept.len() > MAX_TAGS {
-        return Err(Invalid::new(
-            "tags",
-            format!("{} tags were given; at most {MAX_TAGS}", kept.len()),
-        ));
+        kept.push(tag);
     }
     Ok(kept)
 }

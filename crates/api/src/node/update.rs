@@ -15,7 +15,7 @@ use crate::{
     body::JsonBody,
     error::{ApiError, ErrorBody},
     node::wire::Node,
-    tag::{self, Tag},
+    tag::{self, NewTag},
 };
 
 /// What to change of a node; what is left out stays.
@@ -25,7 +25,7 @@ use crate::{
 #[expect(dead_code, reason = "the schema is what it is for")]
 pub(crate) struct NodeChange {
     /// The user's own tags: they replace those that there were.
-    tags: Option<Vec<Tag>>,
+    tags: Option<Vec<NewTag>>,
     /// The name for people; an empty one stands for the external name.
     #[schema(
         example = "First node",

@@ -25,7 +25,7 @@ use crate::{
     docs,
     error::{ApiError, ErrorBody},
     nodecluster::wire::{self, NodeCluster, ProviderOptions},
-    tag::{self, Tag},
+    tag::{self, NewTag},
     uri,
 };
 
@@ -63,7 +63,7 @@ pub(crate) struct NewNodeCluster {
     )]
     nickname: Option<String>,
     /// The user's own tags.
-    tags: Option<Vec<Tag>>,
+    tags: Option<Vec<NewTag>>,
     /// The AWS side. Empty objects and empty strings mean absent.
     provider_options: Option<ProviderOptions>,
 }

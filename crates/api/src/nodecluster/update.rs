@@ -20,7 +20,7 @@ use crate::{
     body::{JsonBody, Members},
     error::{ApiError, ErrorBody},
     nodecluster::wire::NodeCluster,
-    tag::{self, Tag},
+    tag::{self, NewTag},
 };
 
 /// What to change of a node cluster; what is left out stays.
@@ -33,7 +33,7 @@ pub(crate) struct NodeClusterChange {
     #[schema(example = 4, minimum = 0, maximum = 1000)]
     target_num_nodes: Option<i64>,
     /// The user's own tags, on the cluster and on its nodes: they replace those that there were.
-    tags: Option<Vec<Tag>>,
+    tags: Option<Vec<NewTag>>,
     /// The name for people; an empty one stands for the name itself.
     #[schema(
         example = "My cluster",

@@ -12,8 +12,18 @@ use crate::body::Members;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Tag {
     /// The tag itself.
-    #[schema(example = "web", min_length = 1, max_length = 128)]
+    #[schema(example = "web")]
     pub(crate) name: String,
+}
+
+/// A tag that a user gives.
+// Only there for the specification: `read` takes the members one by one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema is what it is for")]
+pub(crate) struct NewTag {
+    /// The tag itself. One that the object got by itself is not given again, however long it is.
+    #[schema(example = "web", min_length = 1, max_length = 128)]
+    name: String,
 }
 
 /// The tags that an object got by itself, then its user's, each once.
