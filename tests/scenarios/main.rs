@@ -25,6 +25,7 @@ mod own_vpc;
 mod recovery;
 mod refusals;
 mod scaling;
+mod schemathesis;
 mod small_endpoints;
 mod streams;
 mod tables;

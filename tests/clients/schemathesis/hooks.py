@@ -1,0 +1,19 @@
+"""What schemathesis can't know by itself: why a well-formed request may be refused all the same."""
+
+import re
+
+import schemathesis
+
+STATE = r'^the (node cluster|node|action) is in state "[A-Z][a-z ]+", in which it can\'t be \w+; .+'
+CATALOGUE = r'^region: there is no region ".*"|^node_type: (there is no node type ".*"|".*" is offered in no zone of )'
+
+
+@schemathesis.check
+def refusal_of_what_is_well_formed_has_its_reason(ctx, response, case):
+    """A 400 to a request that the schema allows names the object's state, or what the catalogue does not have."""
+    if response.status_code != 400 or case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    operation = case.operation.definition.raw["operationId"]
+    error = response.json()["error"]
+    reason = CATALOGUE if operation == "create_node_cluster" else STATE
+    assert re.match(reason, error), f"{operation}: {error}"
