@@ -90,6 +90,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_seen_of_the_instance_leads_to_exactly_these_states() {
+        use InstanceState as I;
+        use NodeState as S;
+        let changes = [
+            (S::Deploying, I::Running, S::Deployed),
+            (S::Unreachable, I::Running, S::Deployed),
+            (S::Deploying, I::Stopping, S::Unreachable),
+            (S::Deploying, I::Stopped, S::Unreachable),
+            (S::Deployed, I::Stopping, S::Unreachable),
+            (S::Deployed, I::Stopped, S::Unreachable),
+            (S::Upgrading, I::Stopping, S::Unreachable),
+            (S::Upgrading, I::Stopped, S::Unreachable),
+            (S::Deploying, I::Terminated, S::Terminated),
+            (S::Deployed, I::Terminated, S::Terminated),
+            (S::Unreachable, I::Terminated, S::Terminated),
+            (S::Upgrading, I::Terminated, S::Terminated),
+            (S::Terminating, I::Terminated, S::Terminated),
+        ];
+        for &state in S::ALL {
+            for &instance in I::ALL {
+                let is_it = |change: &&(S, I, S)| (change.0, change.1) == (state, instance);
+                let expected = changes.iter().find(is_it).map_or(state, |change| change.2);
+                assert_eq!(observe(state, instance), expected, "{state} {instance:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_terminating_or_terminated_node_never_comes_back() {
         for instance in [
             InstanceState::Pending,
