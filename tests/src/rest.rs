@@ -46,6 +46,40 @@ impl World {
         }
     }
 
+    /// Waits until there is nothing to do on any cluster any more, and nothing is left over.
+    ///
+    /// # Panics
+    /// After a minute, with what is still to be done.
+    pub async fn comes_to_rest(&self) {
+        // An instance that is gone may give its cluster something to do.
+        self.nothing_is_left_over().await;
+        wait_for("every cluster to come to rest", || async {
+            let mut conn = self.pool.acquire().await.expect("a connection");
+            let sites: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT id FROM site")
+                .fetch_all(&mut *conn)
+                .await
+                .expect("the sites");
+            for site in sites {
+                let working = store::cluster::working(&mut conn, site.into()).await;
+                if !working.expect("the clusters").is_empty() {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+        self.nothing_is_left_over().await;
+    }
+
+    /// The instances of this installation that were ever launched, the terminated ones among them: EC2 shows them for an
+    /// hour.
+    pub async fn ever_launched(&self, region: &str) -> BTreeSet<String> {
+        let installation = self.installation().await;
+        let all = self.sim().instances(ACCOUNT, region).into_iter();
+        let ours = all.filter(|i| i.tags.get("berth:installation") == Some(&installation));
+        ours.map(|i| i.id).collect()
+    }
+
     async fn rows_of_instances(&self, region: &str) -> BTreeSet<String> {
         let rows: Vec<String> = sqlx::query_scalar(
             "SELECT instance_id FROM node JOIN cluster ON cluster.id = node.cluster_id

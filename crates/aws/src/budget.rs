@@ -309,9 +309,11 @@ impl Budget {
         self.line(action, |line| {
             let now = Instant::now();
             line.calls.refused(now);
-            // Which of the two was empty EC2 does not say.
+            // Which of the two was empty EC2 does not say. It is the calls' more often, and an instances' bucket takes
+            // minutes to fill, so that one is relied on a little less with each refusal.
             if let Some(bucket) = &mut line.instances {
-                bucket.refused(now);
+                bucket.refill(now);
+                bucket.tokens = bucket.tokens.min(bucket.tokens / 2.0);
             }
         });
     }

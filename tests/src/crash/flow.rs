@@ -135,6 +135,14 @@ impl Flow {
         let cluster = world.fetch(uri).await;
         assert_eq!(cluster["state"], state, "{cluster:#}");
         assert_eq!(cluster["current_num_nodes"], nodes, "{cluster:#}");
+        // Exactly once means that there never was one too many, not only that none is left.
+        let launched = match self {
+            Self::FirstDeploy | Self::OwnVpc | Self::CapacityFallback => 4,
+            Self::ScaleUp | Self::ScaleDown | Self::TerminateCluster => 6,
+            Self::TerminateNode => 3,
+        };
+        let ever = world.ever_launched(REGION).await;
+        assert_eq!(ever.len(), launched, "instances that were ever launched");
         let zones = world.per_zone(REGION);
         assert_eq!(zones.values().sum::<usize>(), nodes, "{zones:?}");
         if self == Self::CapacityFallback {

@@ -7,6 +7,7 @@
 //! - What was answered with 2xx has come to an end.
 //! - Every cluster that is not gone can be brought to any size, and has exactly so many instances then.
 //! - A cluster that is deleted has none, and nothing of this installation is there that no row knows.
+//! - No instance was ever launched that was not some node's.
 //! - What belongs to somebody else is as it was.
 
 use std::{
@@ -88,6 +89,18 @@ pub async fn live_through(worker: &'static str, postgres: &mut OwnPostgres, seed
         .map(|i| i.id)
         .collect();
     assert_eq!(live, foreign, "what belongs to somebody else");
+    let ever = storm.world.ever_launched(REGION).await;
+    let known: Vec<String> =
+        sqlx::query_scalar("SELECT instance_id FROM node WHERE instance_id = ANY ($1)")
+            .bind(ever.iter().collect::<Vec<_>>())
+            .fetch_all(&storm.world.pool)
+            .await
+            .expect("the nodes");
+    assert_eq!(
+        ever.len(),
+        known.len(),
+        "every instance that was ever launched was a node's"
+    );
     let actions = storm.actions().await;
     let calls = storm.world.sim().calls().values().sum();
     for worker in storm.workers {
@@ -281,16 +294,7 @@ impl Storm {
         for action in &self.promised {
             self.world.ended(action).await;
         }
-        wait_for("the end of every action", || async {
-            let open: i64 =
-                sqlx::query_scalar("SELECT count(*) FROM action WHERE ended_at IS NULL")
-                    .fetch_one(&self.world.pool)
-                    .await
-                    .expect("the actions");
-            (open == 0).then_some(())
-        })
-        .await;
-        self.world.nothing_is_left_over().await;
+        self.world.comes_to_rest().await;
         for cluster in 0..CLUSTERS {
             if let Some(it) = self.find(cluster).await {
                 self.has_what_it_says(&it);
@@ -342,7 +346,7 @@ impl Storm {
         assert_eq!(action["state"], "Success", "{action:#}");
         let found = self.world.fetch(uri(&found)).await;
         assert_eq!(found["current_num_nodes"], nodes, "{found:#}");
-        self.world.nothing_is_left_over().await;
+        self.world.comes_to_rest().await;
         self.has_what_it_says(&found);
     }
 

@@ -82,6 +82,20 @@ async fn a_refusal_empties_the_bucket_and_slows_its_refill_until_it_has_recovere
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_launch_goes_again_soon_and_refused_ones_again_and_again_go_rarely() {
+    let budget = Arc::<Budget>::default();
+    calls(&budget, "RunInstances", 100, 3).await;
+    budget.refused("RunInstances");
+    let times = calls(&budget, "RunInstances", 100, 1).await;
+    assert!(times[0] <= 1250, "{times:?}");
+    for _ in 0..10 {
+        budget.refused("RunInstances");
+    }
+    let times = calls(&budget, "RunInstances", 100, 1).await;
+    assert!(times[0] > 30_000, "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refill_never_comes_to_a_stop() {
     let budget = Arc::<Budget>::default();
     for _ in 0..100 {
