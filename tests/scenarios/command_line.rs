@@ -249,7 +249,7 @@ async fn help_names_every_command_flag_and_environment_variable() {
 async fn what_can_not_be_meant_is_refused_with_the_way_out() {
     let database = ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
     let listen = ("BERTH_SIM_LISTEN", "127.0.0.1:0");
-    let cases: [(&[&str], Variables<'_>, i32, &str); 17] = [
+    let cases: [(&[&str], Variables<'_>, i32, &str); 19] = [
         (&[], &[], 2, "Usage: "),
         (&["serv"], &[], 2, "'serve'"),
         (&["serve", "--rol", "api"], &[database], 2, "--role"),
@@ -314,6 +314,18 @@ async fn what_can_not_be_meant_is_refused_with_the_way_out() {
             &[listen],
             1,
             "--policy berth=/dev/null: not JSON",
+        ),
+        (
+            &["sim", "--order", "quotas"],
+            &[listen],
+            1,
+            "--order quotas: must be as quotas={\"vpcs\":5}",
+        ),
+        (
+            &["sim", "--order", "quotas={\"vpc\":5}"],
+            &[listen],
+            1,
+            "unknown field `vpc`",
         ),
         (
             &["sim", "--scenario", "/nowhere"],
@@ -709,6 +721,8 @@ async fn the_simulator_is_as_hard_as_its_flags_and_its_scenario_say() {
             "3",
             "--capacity",
             "us-east-1b/*=0",
+            "--order",
+            r#"faults={"action":"DescribeImages","nth":2,"fault":{"error_after_effect":[500,"InternalError"]}}"#,
             "--policy",
             &policy,
             "--scenario",
@@ -733,6 +747,7 @@ async fn the_simulator_is_as_hard_as_its_flags_and_its_scenario_say() {
 
     let images = "DescribeImages&Filter.1.Name=architecture&Filter.1.Value.1=x86_64";
     let image = element(&ec2(&url, "owner", images).await, "imageId");
+    assert_eq!(owner(images).await, "InternalError", "the second one");
     let launch = async |zone: &str, count: u32| {
         let call = format!(
             "RunInstances&ImageId={image}&InstanceType=t3.micro&Placement.AvailabilityZone={zone}\

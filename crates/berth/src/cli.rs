@@ -180,6 +180,9 @@ pub struct Behavior {
     /// Allow an access key only what an IAM policy document allows. Repeatable.
     #[arg(long, value_name = "ACCESS_KEY=FILE")]
     pub policy: Vec<String>,
+    /// Any order of the control API, with its body in JSON, as quotas={"vpcs":5}. Repeatable.
+    #[arg(long, value_name = "NAME=BODY")]
+    pub order: Vec<String>,
 }
 
 fn range(text: &str) -> Result<(u64, u64), String> {

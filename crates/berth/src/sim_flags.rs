@@ -47,6 +47,15 @@ pub(crate) fn apply(flags: &Behavior, simulator: &Simulator) -> Result<(), Error
         let body = json!({"access_key": access_key, "policy": document});
         order(flag, "policy", body)?;
     }
+    for text in &flags.order {
+        let flag = format!("--order {text}");
+        let (name, body) = text
+            .split_once('=')
+            .ok_or_else(|| Error::Usage(format!("{flag}: must be as quotas={{\"vpcs\":5}}")))?;
+        let body: Value = serde_json::from_str(body)
+            .map_err(|error| Error::Usage(format!("{flag}: not JSON: {error}")))?;
+        order(flag, name, body)?;
+    }
     Ok(())
 }
 
