@@ -142,6 +142,47 @@ async fn after_the_deadline_a_retry_goes_on_from_what_runs() {
 }
 
 #[tokio::test]
+async fn i9_what_is_throttled_till_the_deadline_fails_without_a_word_of_capacity_and_can_be_retried()
+ {
+    let world = World::with(Options {
+        worker: worker::Config {
+            launch_deadline: std::time::Duration::from_secs(4),
+            ..fast_worker()
+        },
+        ..Options::default()
+    })
+    .await;
+    world.sim().add_fault(FaultRule {
+        times: 1_000_000,
+        ..FaultRule::next(
+            "RunInstances",
+            sim::Fault::Refuse {
+                status: 503,
+                code: "RequestLimitExceeded".into(),
+                message: "Request limit exceeded.".into(),
+            },
+        )
+    });
+    let (cluster, action) = world.deploy(REGION, NODE_TYPE, 1, json!({})).await;
+    assert_eq!(action["state"], "Failed");
+    assert_eq!(cluster["state"], "Empty cluster");
+    assert!(world.instances(REGION).is_empty());
+    let log = action["log"].as_str().unwrap();
+    assert!(log.contains("RequestLimitExceeded (RunInstances)"), "{log}");
+    assert!(
+        log.contains("AWS did not take the launch in time") && !log.contains("apacity"),
+        "{log}"
+    );
+    assert!(outages(&world).await.is_empty());
+    world.sim().clear_faults();
+    let path = format!("{}retry/", action["resource_uri"].as_str().unwrap());
+    let retry = world.client.post(&path, &json!({})).await.expect(202);
+    assert_eq!(world.ended(&retry.action_uri()).await["state"], "Success");
+    assert_eq!(spread(&world), [1, 0, 0]);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_zone_that_refuses_is_left_although_another_ones_answer_takes_its_time() {
     let world = World::start().await;
     room(&world, "a", Some(0));

@@ -23,6 +23,9 @@ const RESEND_TERMINATE_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// takes longer than this, it is the network that is the reason.
 const LAST_LOOK: TimeDelta = TimeDelta::seconds(60);
 
+/// How long after its end an outage is still the reason that a deadline was missed.
+const REASON_HOLDS: TimeDelta = TimeDelta::minutes(3);
+
 /// Tags are the least urgent: between so many of them there is a look whether anything else is to be done.
 const TAGGED_AT_A_TIME: usize = 20;
 
@@ -188,9 +191,11 @@ pub fn next_step(view: &View) -> Step {
     }
 }
 
-/// An unknown outcome comes first: until it is known, nobody can say how many instances there are.
+/// An unknown outcome comes first: until it is known, nobody can say how many instances there are. Of what is canceled,
+/// or too late, nothing is sent any more.
 fn settle_launches(view: &View) -> Option<Step> {
-    if view.is_canceling {
+    let is_over = view.is_canceling || is_too_late(view);
+    if is_over {
         let unsent: Vec<LaunchId> = view
             .launches
             .iter()
@@ -207,11 +212,16 @@ fn settle_launches(view: &View) -> Option<Step> {
         .filter(|launch| launch.retry_at <= view.now && !launch.is_followed)
         .map(|launch| launch.id)
         .collect();
-    match view.is_canceling {
+    match is_over {
         _ if due.is_empty() => None,
         true => Some(Step::Find(due)),
         false => Some(Step::Launch(due)),
     }
+}
+
+/// Whether the time to launch is up.
+fn is_too_late(view: &View) -> bool {
+    view.deadline.is_some_and(|deadline| deadline <= view.now)
 }
 
 fn is_unplaced(node: &Node) -> bool {
@@ -280,6 +290,9 @@ fn place(view: &View, unplaced: &[NodeId]) -> Step {
         .filter_map(|node| node.seat.clone())
         .collect();
     let chosen = placement::place(unplaced.len(), &open, &seats);
+    if is_too_late(view) {
+        return Step::GiveUp(why_nowhere(view, network));
+    }
     if chosen.is_empty() {
         let retry_at = network
             .subnets
@@ -287,10 +300,9 @@ fn place(view: &View, unplaced: &[NodeId]) -> Step {
             .filter_map(outage)
             .map(|outage| outage.until)
             .min();
-        let expired = view.deadline.is_some_and(|deadline| deadline <= view.now);
         return match retry_at {
-            Some(until) if !expired => Step::Wait(Some(until)),
-            _ => Step::GiveUp(why_nowhere(view, network)),
+            Some(until) => Step::Wait(Some(until)),
+            None => Step::GiveUp(why_nowhere(view, network)),
         };
     }
     let mut by_subnet: BTreeMap<usize, Vec<NodeId>> = BTreeMap::new();
@@ -313,7 +325,8 @@ fn why_nowhere(view: &View, network: &Network) -> String {
         .collect();
     for subnet in &network.subnets {
         let outage = view.outages.iter().find(|outage| {
-            outage.zone == subnet.zone
+            outage.until + REASON_HOLDS > view.now
+                && outage.zone == subnet.zone
                 && outage
                     .subnet_id
                     .as_ref()
@@ -321,7 +334,13 @@ fn why_nowhere(view: &View, network: &Network) -> String {
         });
         reasons.push(match outage {
             Some(outage) => format!("{} ({}): {}", subnet.zone, subnet.subnet_id, outage.reason),
-            None => format!("{} ({}): no free addresses", subnet.zone, subnet.subnet_id),
+            None if subnet.free_addresses == 0 => {
+                format!("{} ({}): no free addresses", subnet.zone, subnet.subnet_id)
+            }
+            None => format!(
+                "{} ({}): AWS did not take the launch in time",
+                subnet.zone, subnet.subnet_id
+            ),
         });
     }
     if reasons.is_empty() {

@@ -122,19 +122,38 @@ pub async fn in_flight(conn: &mut PgConnection, site: SiteId) -> Result<Vec<(Str
         .collect())
 }
 
-/// Notes that a launch which was never sent, or of which nothing came, never will be: its operation was canceled. Its
-/// nodes are free again.
+/// Notes that a launch which was never sent never will be. Its nodes are free again. One that was sent meanwhile stays
+/// as it is.
 ///
 /// # Errors
 /// Postgres' own.
 pub async fn withdraw(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
-    release_nodes(conn, id).await?;
-    sqlx::query!(
-        "UPDATE launch SET state = 'withdrawn', ended_at = now() WHERE id = $1 AND state IN ('decided', 'sent')",
+    let withdrawn = sqlx::query!(
+        "UPDATE launch SET state = 'withdrawn', ended_at = now() WHERE id = $1 AND state = 'decided'",
         id.0
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    if withdrawn.rows_affected() == 1 {
+        release_nodes(conn, id).await?;
+    }
+    Ok(())
+}
+
+/// Notes that nothing has come of a launch that was sent, and that it is not sent again. Its nodes are free again.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn abandon(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
+    let abandoned = sqlx::query!(
+        "UPDATE launch SET state = 'withdrawn', ended_at = now() WHERE id = $1 AND state = 'sent'",
+        id.0
+    )
+    .execute(&mut *conn)
+    .await?;
+    if abandoned.rows_affected() == 1 {
+        release_nodes(conn, id).await?;
+    }
     Ok(())
 }
 

@@ -44,6 +44,7 @@ pub(crate) async fn run(site: Arc<Site>, stop: &CancellationToken) {
                     stop.cancel();
                     return;
                 }
+                Err(Error::Cloud(aws::Error::Stopped(_))) => return,
                 Err(error) => {
                     warn!(%error, "leftovers can't be looked for; trying again");
                     due = Some(Instant::now() + pause);

@@ -31,6 +31,8 @@ use crate::{
 /// The first pause after a failed attempt; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pause after an attempt to find out what became of a launch failed.
+const PAUSE_OF_A_LAUNCH: Duration = Duration::from_secs(1);
 /// How long an image that was looked up is used for further launches.
 const IMAGE_KEPT_FOR: Duration = Duration::from_secs(3600);
 
@@ -221,6 +223,8 @@ impl Site {
                                 pauses.insert(cluster, Pause::of(self.config.look_interval, ""));
                             }
                             Err(Error::Store(store::Error::LeaseLost)) => stop.cancel(),
+                            // The loop ends with the stop itself.
+                            Err(Error::Cloud(aws::Error::Stopped(_))) => {}
                             Err(error) => {
                                 let pause = Pause::after(pauses.get(&cluster), &error);
                                 warn!(%cluster, %error, pause_ms = pause.length.as_millis(), "paused");
@@ -275,7 +279,13 @@ impl Site {
                 Ok(()) | Err(Error::Cloud(aws::Error::Stopped(_))) => {}
                 Err(Error::Store(store::Error::LeaseLost)) => site.stop.cancel(),
                 // The row still says that the outcome is not known, so it is found out at the next attempt.
-                Err(error) => warn!(%launch, %error, "the launch has no outcome yet"),
+                Err(error) => {
+                    warn!(%launch, %error, "the launch has no outcome yet");
+                    tokio::select! {
+                        () = site.stop.cancelled() => {}
+                        () = tokio::time::sleep(PAUSE_OF_A_LAUNCH) => {}
+                    }
+                }
             }
             locked(&site.launching).remove(&launch);
             site.stir(cluster);

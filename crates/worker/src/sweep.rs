@@ -52,6 +52,7 @@ impl Sweeper {
                     stop.cancel();
                     return;
                 }
+                Err(Error::Cloud(aws::Error::Stopped(_))) => return,
                 Err(error) => {
                     warn!(%error, "the sweep failed; trying again");
                     self.site.config.sweep_interval

@@ -362,3 +362,36 @@ fn tags_are_written_a_few_at_a_time() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn what_could_not_be_launched_by_the_deadline_is_given_up_and_what_may_have_been_is_found_first() {
+    let (unsent, sent) = (LaunchId(Uuid::from_u128(61)), LaunchId(Uuid::from_u128(62)));
+    let on_its_way = |n, launch| {
+        let mut node = unplaced(n);
+        node.launch_id = Some(launch);
+        node
+    };
+    let mut view = view(
+        ClusterState::Deploying,
+        3,
+        vec![on_its_way(1, unsent), on_its_way(2, sent), unplaced(3)],
+    );
+    let launch = |id, is_sent| Launch {
+        id,
+        is_sent,
+        is_followed: false,
+        retry_at: at(0),
+    };
+    view.launches = vec![launch(unsent, false), launch(sent, true)];
+    view.deadline = Some(view.now);
+    assert_eq!(next_step(&view), Step::Withdraw(vec![unsent]));
+    view.launches.remove(0);
+    assert_eq!(next_step(&view), Step::Find(vec![sent]));
+    view.launches.clear();
+    view.nodes[0].launch_id = None;
+    view.nodes[1].launch_id = None;
+    assert_eq!(next_step(&view), Step::PrepareNetwork);
+    view.network = Some(network(&["a"]));
+    let reason = "no zone can take a node: a (subnet-a): AWS did not take the launch in time";
+    assert_eq!(next_step(&view), Step::GiveUp(reason.into()));
+}

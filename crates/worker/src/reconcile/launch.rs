@@ -43,7 +43,7 @@ pub(crate) fn send(site: &Arc<Site>, look: &Arc<Look>, ids: &[LaunchId]) {
     }
 }
 
-/// Takes back launches that were never sent: their operation was canceled.
+/// Takes back launches that were never sent: their operation was canceled, or its time is up.
 pub(crate) async fn withdraw(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(), Error> {
     let Some(mut tx) = fence_unchanged(site, look).await? else {
         return Ok(());
@@ -55,7 +55,7 @@ pub(crate) async fn withdraw(site: &Site, look: &Look, ids: &[LaunchId]) -> Resu
     Ok(())
 }
 
-/// Finds out what came of launches whose operation was canceled, without sending them again.
+/// Finds out what came of launches whose operation was canceled, or whose time is up, without sending them again.
 pub(crate) async fn find(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(), Error> {
     let grace = TimeDelta::from_std(site.config.grace).unwrap_or(TimeDelta::MAX);
     for launch in look
@@ -75,7 +75,7 @@ pub(crate) async fn find(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(
         if is_too_young {
             store::launch::look_later(&mut tx, launch.id, FIND_AGAIN_AFTER).await?;
         } else {
-            store::launch::withdraw(&mut tx, launch.id).await?;
+            store::launch::abandon(&mut tx, launch.id).await?;
         }
         tx.commit().await?;
     }

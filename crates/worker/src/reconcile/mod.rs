@@ -92,7 +92,8 @@ pub(crate) async fn run(site: &Arc<Site>, cluster: ClusterId) -> Result<Rest, Er
         .await
         .remove(&cluster)
         .filter(|(at, _)| at.elapsed() < NETWORK_KEPT_FOR);
-    let mut seats_taken = false;
+    // One that was kept may lack seats of launches that have come to nothing since.
+    let mut seats_taken = network.is_some();
     loop {
         let Some(look) = look::look(
             site,

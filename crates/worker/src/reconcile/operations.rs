@@ -99,6 +99,7 @@ async fn check(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<(String, 
         .await;
     let instances = match of_cluster {
         Ok(instances) => instances,
+        Err(error @ aws::Error::Stopped(_)) => return Err(error.into()),
         Err(error) if error.may_pass() => {
             let mut tx = site.fence().await?;
             let line = format!("{error}; trying again");
