@@ -74,37 +74,20 @@ async fn another_owner(world: &World, than: Option<Uuid>) -> Option<Uuid> {
 }
 
 async fn takeovers() -> bool {
-    let world = World::with(Options {
-        with_worker: false,
-        ..Options::default()
-    })
-    .await;
+    let world = World::without_worker().await;
     let first = worker(&world);
     world.deploy(REGION, "t3.micro", 3, json!({})).await;
     let of_first = owner(&world).await;
     let second = worker(&world);
     // It has looked for sites in vain before the first one dies, as a second replica has.
-    wait_for("both workers to listen", || async {
-        let listening: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND query = 'LISTEN \"berth_site\"'",
-        )
-        .fetch_one(&world.pool)
-        .await
-        .expect("Postgres' activity");
-        (listening == 2).then_some(())
-    })
-    .await;
+    world.workers_listen(2).await;
     let killed = Instant::now();
     drop(first);
     let of_second = another_owner(&world, of_first).await;
     let after_kill = killed.elapsed();
 
     let third = worker(&world);
-    wait_for("the third worker to listen", || async {
-        third.stderr().contains("worker started").then_some(())
-    })
-    .await;
+    world.workers_listen(2).await;
     let stopped = Instant::now();
     second.sigterm();
     another_owner(&world, of_second).await;

@@ -6,14 +6,6 @@ use tests::{Options, Shift, World, theirs, wait_for};
 
 const REGION: &str = "sa-east-1";
 
-async fn without_worker() -> World {
-    World::with(Options {
-        with_worker: false,
-        ..Options::default()
-    })
-    .await
-}
-
 /// Asks for a deploy into a subnet of the user's; answers with the action's URI.
 async fn ask_to_deploy(world: &World, nodes: u32) -> String {
     let cloud = world.cloud(REGION).await;
@@ -33,7 +25,7 @@ async fn ask_to_deploy(world: &World, nodes: u32) -> String {
 
 #[tokio::test]
 async fn i5_after_a_long_outage_a_launch_is_looked_for_by_its_tag_and_not_sent_again() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     let action = ask_to_deploy(&world, 4).await;
     // EC2 launches, the answer is lost, and then there is no worker for ten minutes.
     let rule = world
@@ -61,7 +53,7 @@ async fn i5_after_a_long_outage_a_launch_is_looked_for_by_its_tag_and_not_sent_a
 
 #[tokio::test]
 async fn i6_a_new_vpc_that_no_listing_shows_yet_is_not_made_twice() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     world.sim().set_consistency_ms(600..700);
     for call in ["CreateVpc", "CreateInternetGateway", "CreateSecurityGroup"] {
         world.sim().fail_next(call, Fault::DropAfterEffect);

@@ -13,15 +13,6 @@ use uuid::Uuid;
 
 const REGION: &str = "sa-east-1";
 
-/// A world whose worker is a process of its own, if any.
-async fn without_worker() -> World {
-    World::with(Options {
-        with_worker: false,
-        ..Options::default()
-    })
-    .await
-}
-
 /// A worker as a process of its own, which ends with the test.
 fn worker_process(world: &World) -> Child {
     Command::new(env!("CARGO_BIN_EXE_berth-under-test"))
@@ -84,7 +75,7 @@ async fn ask_to_deploy_with(world: &World, nodes: u32, more: Value) -> (Value, S
 
 #[tokio::test]
 async fn i1_what_was_answered_with_2xx_is_done_though_no_worker_was_there() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     let (_, action) = ask_to_deploy(&world, 2).await;
     let mut worker = worker_process(&world);
     assert_eq!(world.ended(&action).await["state"], "Success");
@@ -94,7 +85,7 @@ async fn i1_what_was_answered_with_2xx_is_done_though_no_worker_was_there() {
 
 #[tokio::test]
 async fn i2_i5_a_worker_killed_between_launch_and_answer_is_taken_over_and_exactly_n_run() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     // EC2 launches, and the worker dies while it waits for an answer that is lost.
     world
         .sim()
@@ -246,7 +237,7 @@ async fn i6_a_network_call_whose_answer_is_lost_makes_no_second_object() {
 
 #[tokio::test]
 async fn i3_a_worker_that_lost_its_lease_writes_nothing_more() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     ask_to_deploy(&world, 1).await;
     let mut conn = world.pool.acquire().await.unwrap();
     let ttl = Duration::from_secs(60);
@@ -292,7 +283,7 @@ async fn i3_a_worker_that_lost_its_lease_writes_nothing_more() {
 
 #[tokio::test]
 async fn a_worker_that_stops_gives_its_sites_back_and_the_next_one_goes_on() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     let (_, action) = ask_to_deploy(&world, 6).await;
     let start = || {
         let stop = CancellationToken::new();
@@ -370,7 +361,7 @@ async fn i7_i8_an_instance_of_this_installation_that_no_node_knows_is_terminated
 
 #[tokio::test]
 async fn i6_i8_a_second_network_of_ours_is_removed_whole_and_no_other() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     let (cluster, action) = ask_to_deploy(&world, 3).await;
     let shift = Shift::begin(&world);
     assert_eq!(world.ended(&action).await["state"], "Success");

@@ -15,14 +15,6 @@ const REGION: &str = "sa-east-1";
 const WORKER: &str = env!("CARGO_BIN_EXE_worker-under-test");
 const BERTH: &str = env!("CARGO_BIN_EXE_berth-under-test");
 
-async fn without_worker() -> World {
-    World::with(Options {
-        with_worker: false,
-        ..Options::default()
-    })
-    .await
-}
-
 async fn ask_to_deploy(world: &World, nodes: u32) -> (Value, String) {
     ask_to_deploy_named(world, "web", nodes).await
 }
@@ -72,7 +64,7 @@ async fn written(world: &World) -> Vec<String> {
 
 #[tokio::test]
 async fn i3_a_worker_that_slept_past_its_lease_writes_nothing() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     // The first worker falls asleep while EC2 launches for it.
     let rule = world
         .sim()
@@ -108,7 +100,7 @@ async fn i3_a_worker_that_slept_past_its_lease_writes_nothing() {
 
 #[tokio::test]
 async fn a_worker_that_stops_is_followed_by_one_that_would_not_look_for_an_hour() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     let (_, action) = ask_to_deploy(&world, 3).await;
     let (stop, first) = begin(&world, fast_worker());
     wait_for("the first worker to begin", || async {
@@ -124,17 +116,7 @@ async fn a_worker_that_stops_is_followed_by_one_that_would_not_look_for_an_hour(
         },
     );
     let of_first = holder(&world).await.unwrap();
-    wait_for("the second worker to listen", || async {
-        let listening: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND query = 'LISTEN \"berth_site\"'",
-        )
-        .fetch_one(&world.pool)
-        .await
-        .unwrap();
-        (listening == 2).then_some(())
-    })
-    .await;
+    world.workers_listen(2).await;
     stop.cancel();
     first.await.unwrap();
     // It is told that the site is free.
@@ -148,7 +130,7 @@ async fn a_worker_that_stops_is_followed_by_one_that_would_not_look_for_an_hour(
 
 #[tokio::test]
 async fn a_worker_that_stops_does_not_wait_for_its_turn_at_ec2() {
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     // EC2 grants 1,000 instances at once and two a second after that; these are 100 more.
     let (_, first_action) = ask_to_deploy_named(&world, "large", 900).await;
     let (_, second_action) = ask_to_deploy_named(&world, "larger", 200).await;
@@ -176,7 +158,7 @@ async fn a_worker_that_stops_does_not_wait_for_its_turn_at_ec2() {
 async fn replicas_and_workers_come_and_go_under_load() {
     const CLUSTERS: usize = 6;
     const ROUNDS: usize = 3;
-    let world = without_worker().await;
+    let world = World::without_worker().await;
     let start_api = || async {
         let port = tests::free_port();
         let listen = format!("127.0.0.1:{port}");

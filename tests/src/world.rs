@@ -125,6 +125,15 @@ impl World {
         Self::with(Options::default()).await
     }
 
+    /// A world whose workers are the test's own.
+    pub async fn without_worker() -> Self {
+        Self::with(Options {
+            with_worker: false,
+            ..Options::default()
+        })
+        .await
+    }
+
     /// A world as the test wants it.
     pub async fn with(options: Options) -> Self {
         // One subscriber for all tests of the process: the first to come sets it.
@@ -183,6 +192,21 @@ impl World {
             owner,
             replica,
         }
+    }
+
+    /// Waits until so many workers listen for work.
+    pub async fn workers_listen(&self, workers: i64) {
+        wait_for("workers to listen", || async {
+            let listening: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND query = 'LISTEN \"berth_site\"'",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .expect("Postgres' activity");
+            (listening == workers).then_some(())
+        })
+        .await;
     }
 
     /// The simulator, to look into it and to act as the AWS console.

@@ -128,16 +128,7 @@ pub async fn in_flight(conn: &mut PgConnection, site: SiteId) -> Result<Vec<(Str
 /// # Errors
 /// Postgres' own.
 pub async fn withdraw(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
-    let withdrawn = sqlx::query!(
-        "UPDATE launch SET state = 'withdrawn', ended_at = now() WHERE id = $1 AND state = 'decided'",
-        id.0
-    )
-    .execute(&mut *conn)
-    .await?;
-    if withdrawn.rows_affected() == 1 {
-        release_nodes(conn, id).await?;
-    }
-    Ok(())
+    end_without_instances(conn, id, "decided").await
 }
 
 /// Notes that nothing has come of a launch that was sent, and that it is not sent again. Its nodes are free again.
@@ -145,13 +136,18 @@ pub async fn withdraw(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
 /// # Errors
 /// Postgres' own.
 pub async fn abandon(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
-    let abandoned = sqlx::query!(
-        "UPDATE launch SET state = 'withdrawn', ended_at = now() WHERE id = $1 AND state = 'sent'",
-        id.0
+    end_without_instances(conn, id, "sent").await
+}
+
+async fn end_without_instances(conn: &mut PgConnection, id: LaunchId, state: &str) -> Result<()> {
+    let ended = sqlx::query!(
+        "UPDATE launch SET state = 'withdrawn', ended_at = now() WHERE id = $1 AND state = $2",
+        id.0,
+        state
     )
     .execute(&mut *conn)
     .await?;
-    if abandoned.rows_affected() == 1 {
+    if ended.rows_affected() == 1 {
         release_nodes(conn, id).await?;
     }
     Ok(())
