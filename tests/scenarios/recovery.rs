@@ -402,6 +402,37 @@ async fn i6_i8_a_second_network_of_ours_is_removed_whole_and_no_other() {
 }
 
 #[tokio::test]
+async fn i6_a_network_that_was_made_before_its_objects_were_written_down_is_kept() {
+    let world = World::without_worker().await;
+    let (_, action) = ask_to_deploy(&world, 3).await;
+    let shift = Shift::begin(&world);
+    assert_eq!(world.ended(&action).await["state"], "Success");
+    shift.end().await;
+    let installation = world.installation().await;
+    let cloud = world.cloud(REGION).await;
+    let before = cloud.network_objects(&installation).await.unwrap();
+    // What a version that wrote nothing down has left, as the migration finds it.
+    sqlx::query("DELETE FROM creation WHERE kind IN ('route table', 'internet gateway')")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let shift = Shift::begin(&world);
+    wait_for("the route table to be written down", || async {
+        let known: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM creation WHERE kind = 'route table'")
+                .fetch_one(&world.pool)
+                .await
+                .unwrap();
+        (known == 1).then_some(())
+    })
+    .await;
+    world.nothing_is_left_over().await;
+    assert_eq!(cloud.network_objects(&installation).await.unwrap(), before);
+    shift.end().await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn i8_an_instance_that_ec2_does_not_show_is_gone_only_after_the_grace_period() {
     let world = World::start().await;
     let (cluster, _) = world.deploy(REGION, "t3.micro", 2, json!({})).await;

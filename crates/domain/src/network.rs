@@ -127,6 +127,35 @@ pub fn leftovers<'a>(seen: &'a [Object], known: &BTreeSet<String>) -> Vec<&'a Ob
     left
 }
 
+/// The route tables and gateways of this installation that no row knows, each the first of its kind in a VPC that is
+/// known and has no other: it is the one in use, made before such objects were written down, or by a worker that died
+/// before it could do so.
+pub fn adoptable<'a>(seen: &'a [Object], known: &BTreeSet<String>) -> Vec<&'a Object> {
+    let candidates = || {
+        seen.iter().filter(|object| {
+            matches!(
+                object.kind,
+                ObjectKind::RouteTable | ObjectKind::InternetGateway
+            ) && has_its_own_name(object)
+        })
+    };
+    let is_first_of_its_vpc = |object: &&Object| {
+        let alike = || {
+            candidates().filter(|other| other.kind == object.kind && other.vpc_id == object.vpc_id)
+        };
+        alike().all(|other| !known.contains(&other.id)) && alike().min() == Some(*object)
+    };
+    candidates()
+        .filter(|object| {
+            object
+                .vpc_id
+                .as_ref()
+                .is_some_and(|vpc| known.contains(vpc))
+        })
+        .filter(is_first_of_its_vpc)
+        .collect()
+}
+
 fn has_its_own_name(object: &Object) -> bool {
     let Some(name) = &object.name else {
         return false;
@@ -181,6 +210,29 @@ mod tests {
         );
         let all: Vec<&str> = seen.iter().map(|object| object.id.as_str()).collect();
         assert!(left(&seen, &all).is_empty());
+    }
+
+    #[test]
+    fn i6_what_no_row_knows_is_adopted_where_its_vpc_has_no_other() {
+        use ObjectKind::{InternetGateway, RouteTable};
+        let table = |id, vpc| object(RouteTable, id, Some(vpc), "dc-route-table");
+        let seen = [
+            object(InternetGateway, "igw-1", Some("vpc-1"), "dc-gateway"),
+            object(InternetGateway, "igw-2", None, "dc-gateway"),
+            table("rtb-1", "vpc-1"),
+            table("rtb-2", "vpc-2"),
+            table("rtb-3", "vpc-2"),
+            table("rtb-4", "vpc-3"),
+            table("rtb-5", "vpc-3"),
+            table("rtb-6", "vpc-4"),
+        ];
+        let known = ["vpc-1", "vpc-2", "vpc-3", "rtb-5"];
+        let known = known.iter().map(|id| (*id).to_owned()).collect();
+        let adopted: Vec<&str> = adoptable(&seen, &known)
+            .into_iter()
+            .map(|it| it.id.as_str())
+            .collect();
+        assert_eq!(adopted, ["igw-1", "rtb-1", "rtb-2"]);
     }
 
     #[test]

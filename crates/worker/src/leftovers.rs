@@ -70,7 +70,19 @@ async fn clear_up(site: &Site, seen: &mut BTreeSet<Object>) -> Result<(), Error>
     let mut conn = site.pool.acquire().await?;
     let known = store::network::known_ids(&mut conn).await?;
     drop(conn);
-    let left = network::leftovers(&objects, &known.into_iter().collect());
+    let mut known: BTreeSet<String> = known.into_iter().collect();
+    let adopted = network::adoptable(&objects, &known);
+    if !adopted.is_empty() {
+        let mut tx = site.fence().await?;
+        for object in &adopted {
+            if let Some(vpc_id) = &object.vpc_id {
+                store::network::creation::adopt(&mut tx, vpc_id, object.kind, &object.id).await?;
+            }
+        }
+        tx.commit().await?;
+        known.extend(adopted.iter().map(|object| object.id.clone()));
+    }
+    let left = network::leftovers(&objects, &known);
     let again: Vec<&Object> = left
         .iter()
         .copied()

@@ -76,6 +76,30 @@ pub async fn know(
     Ok(())
 }
 
+/// Notes an object that was found in a VPC, where the rows of its network name none.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn adopt(
+    conn: &mut PgConnection,
+    vpc_id: &str,
+    kind: ObjectKind,
+    object_id: &str,
+) -> Result<()> {
+    sqlx::query!(
+        r#"INSERT INTO creation (network_id, kind, object_id)
+           SELECT id, $2, $3 FROM network WHERE vpc_id = $1 ORDER BY vpc_choice LIMIT 1
+           ON CONFLICT (network_id, kind) DO UPDATE SET object_id = EXCLUDED.object_id
+           WHERE creation.object_id IS NULL"#,
+        vpc_id,
+        name(kind),
+        object_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Forgets what was asked for: EC2 refused, or another object is used.
 ///
 /// # Errors
