@@ -105,6 +105,38 @@ async fn what_a_zone_has_room_for_is_kept_and_the_rest_goes_where_there_is_most(
 }
 
 #[tokio::test]
+async fn seats_of_instances_that_were_not_launched_are_free_again() {
+    let world = World::with(Options {
+        worker: worker::Config {
+            launch_deadline: std::time::Duration::from_secs(2),
+            ..fast_worker()
+        },
+        ..Options::default()
+    })
+    .await;
+    // Eleven addresses for eleven nodes, and room for five.
+    let cloud = world.cloud(REGION).await;
+    let vpc = cloud.create_vpc("10.9.0.0/16", &tests::theirs()).await;
+    let (vpc, zone) = (vpc.unwrap().id, format!("{REGION}a"));
+    let subnet = cloud
+        .create_subnet(&vpc, &zone, "10.9.0.0/28", &tests::theirs())
+        .await
+        .unwrap()
+        .id;
+    room(&world, "a", Some(5));
+    let more = json!({"provider_options": {"vpc": {"id": vpc, "subnets": [subnet]}}});
+    let (cluster, action) = world.deploy(REGION, NODE_TYPE, 11, more).await;
+    assert_eq!(cluster["state"], "Partly deployed");
+    assert_eq!(spread(&world), [5, 0, 0]);
+    let log = action["log"].as_str().unwrap();
+    assert!(
+        log.contains("InsufficientInstanceCapacity") && !log.contains("no free addresses"),
+        "{log}"
+    );
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn after_the_deadline_a_retry_goes_on_from_what_runs() {
     let world = World::with(Options {
         worker: worker::Config {
