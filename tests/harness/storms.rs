@@ -111,11 +111,12 @@ fn print(report: &Report) {
         .map(|(state, count)| format!("{count} {state}"))
         .collect();
     println!(
-        "storm {}: {} events; actions: {}; {} EC2 calls; {:.1} s; well",
+        "storm {}: {} events; actions: {}; {} EC2 calls; {} requests given up; {:.1} s; well",
         report.seed,
         report.events,
         actions.join(", "),
         report.calls,
+        report.given_up,
         report.took.as_secs_f64()
     );
 }

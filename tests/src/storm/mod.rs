@@ -39,6 +39,8 @@ pub struct Report {
     pub actions: BTreeMap<String, u64>,
     /// How many calls of AWS were made.
     pub calls: u64,
+    /// How many requests the API gave up after its time-out (504).
+    pub given_up: u64,
     /// How long it took.
     pub took: Duration,
 }
@@ -69,6 +71,7 @@ pub async fn live_through(worker: &'static str, postgres: &mut OwnPostgres, seed
             .collect(),
         world,
         promised: Vec::new(),
+        given_up: 0,
     };
     for (pause_ms, event) in &plan.events {
         // The pace of the storm, not a wait for anything.
@@ -112,6 +115,7 @@ pub async fn live_through(worker: &'static str, postgres: &mut OwnPostgres, seed
         events: plan.events.len(),
         actions,
         calls,
+        given_up: storm.given_up,
         took: begun.elapsed(),
     }
 }
@@ -135,6 +139,7 @@ struct Storm {
     world: World,
     /// The actions of requests that were answered with 2xx.
     promised: Vec<String>,
+    given_up: u64,
 }
 
 fn name(cluster: usize) -> String {
@@ -227,7 +232,9 @@ impl Storm {
         if answer.status == 202 {
             self.promised.push(answer.action_uri());
         }
-        let is_expected = matches!(answer.status, 202 | 400 | 404 | 409 | 503);
+        // What was given up promises nothing, but it is counted: the API should not have to.
+        self.given_up += u64::from(answer.status == 504);
+        let is_expected = matches!(answer.status, 202 | 400 | 404 | 409 | 503 | 504);
         assert!(is_expected, "{} {}", answer.status, answer.text);
     }
 
