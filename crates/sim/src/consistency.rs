@@ -57,6 +57,10 @@ impl<T> Shelf<T> {
         self.seen.contains_key(id)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &T)> {
+        self.seen.iter()
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.seen.values()
     }
@@ -100,7 +104,8 @@ impl<T> Shelf<T> {
 
 impl Region {
     /// When something that is made now will be seen; None is at once.
-    pub(crate) fn appears(&mut self) -> Option<Millis> {
+    pub(crate) fn appears(&mut self, kind: Kind, id: &str) -> Option<Millis> {
+        self.hiding.made(kind, id, self.now);
         match self.ids.within(&self.consistency_ms) {
             0 => None,
             delay => Some(self.now.saturating_add(delay)),

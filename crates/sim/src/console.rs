@@ -63,6 +63,64 @@ impl Simulator {
             .map(drop)
     }
 
+    /// Makes an internet gateway that nobody but the account's owner knows of, and attaches it to a VPC, if one is given.
+    /// Answers with its id.
+    ///
+    /// # Errors
+    /// EC2's refusal (code and sentence); then there is no such gateway.
+    pub fn console_create_internet_gateway(
+        &self,
+        account: &str,
+        region: &str,
+        vpc: Option<&str>,
+    ) -> Result<String, String> {
+        let answer = self.as_owner(account, region, "CreateInternetGateway", &[])?;
+        let made = answer.child_of("internetGateway");
+        let gateway = made.and_then(|it| it.text_of("internetGatewayId"));
+        let gateway = gateway.unwrap_or_default();
+        if let Some(vpc) = vpc
+            && let Err(refusal) =
+                self.console_attach_internet_gateway(account, region, gateway, vpc)
+        {
+            let params = [("InternetGatewayId", gateway)];
+            self.as_owner(account, region, "DeleteInternetGateway", &params)?;
+            return Err(refusal);
+        }
+        Ok(gateway.to_owned())
+    }
+
+    /// Attaches an internet gateway to a VPC.
+    ///
+    /// # Errors
+    /// EC2's refusal (code and sentence), such as `Resource.AlreadyAssociated`.
+    pub fn console_attach_internet_gateway(
+        &self,
+        account: &str,
+        region: &str,
+        gateway: &str,
+        vpc: &str,
+    ) -> Result<(), String> {
+        let params = [("InternetGatewayId", gateway), ("VpcId", vpc)];
+        self.as_owner(account, region, "AttachInternetGateway", &params)
+            .map(drop)
+    }
+
+    /// Takes a tag off a resource, whatever its value is.
+    ///
+    /// # Errors
+    /// EC2's refusal (code and sentence), when there is no such resource.
+    pub fn console_delete_tag(
+        &self,
+        account: &str,
+        region: &str,
+        resource: &str,
+        key: &str,
+    ) -> Result<(), String> {
+        let params = [("ResourceId.1", resource), ("Tag.1.Key", key)];
+        self.as_owner(account, region, "DeleteTags", &params)
+            .map(drop)
+    }
+
     /// Detaches an internet gateway from a VPC.
     ///
     /// # Errors

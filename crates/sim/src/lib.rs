@@ -11,8 +11,8 @@
 //! A new EC2 action is one function in `ec2/` and one line in its table.
 //!
 //! What makes life hard has its place each: token buckets in `limits`, policy documents in `permissions`, eventual
-//! consistency in `consistency`, calls that go wrong in `faults`. All of it is off unless a [`Config`] or the control API
-//! (`control`) turns it on.
+//! consistency in `consistency`, lists that lag behind in `hiding`, calls that go wrong in `faults`. All of it is off unless
+//! a [`Config`] or the control API (`control`) turns it on.
 //!
 //! Signatures are not verified: any access key is accepted and only chooses the account.
 
@@ -25,6 +25,7 @@ mod console;
 mod control;
 mod ec2;
 mod faults;
+mod hiding;
 mod iam;
 mod limits;
 mod network_view;
@@ -41,6 +42,7 @@ mod view;
 pub use config::{Config, Quotas};
 pub use control::Scenario;
 pub use faults::{Fault, FaultRule, FaultState, PlayedFault};
+pub use hiding::HideRule;
 pub use limits::{Bucket, Buckets};
 pub use network_view::{GatewayView, GroupView, NetworkView, RouteTableView, SubnetView, VpcView};
 pub use simulator::Simulator;

@@ -9,6 +9,7 @@ use super::usual_account;
 use crate::catalogue;
 use crate::config::Quotas;
 use crate::faults::FaultRule;
+use crate::hiding::HideRule;
 use crate::limits::{self, Bucket, Buckets};
 use crate::permissions::Policy;
 use crate::protocol::filter::wildcard;
@@ -28,10 +29,16 @@ pub(crate) enum Order {
     Consistency(Consistency),
     #[serde(rename = "console/associate-address")]
     AssociateAddress(OfInstance),
+    #[serde(rename = "console/attach-internet-gateway")]
+    AttachInternetGateway(OfGateway),
+    #[serde(rename = "console/create-internet-gateway")]
+    CreateInternetGateway(NewGateway),
     #[serde(rename = "console/delete-security-group")]
     DeleteSecurityGroup(OfGroup),
     #[serde(rename = "console/delete-subnet")]
     DeleteSubnet(OfSubnet),
+    #[serde(rename = "console/delete-tag")]
+    DeleteTag(OfTag),
     #[serde(rename = "console/detach-internet-gateway")]
     DetachInternetGateway(OfGateway),
     #[serde(rename = "console/disassociate-address")]
@@ -48,12 +55,16 @@ pub(crate) enum Order {
     Deny(Denial),
     #[serde(rename = "faults")]
     Fault(FaultRule),
+    #[serde(rename = "hide")]
+    Hide(HideOrder),
     #[serde(rename = "policy")]
     Policy(PolicyOrder),
     #[serde(rename = "quotas")]
     Quotas(Quotas),
     #[serde(rename = "throttling")]
     Throttling(Switch),
+    #[serde(rename = "unhide")]
+    Unhide(Everything),
 }
 
 #[derive(Debug, Deserialize)]
@@ -158,6 +169,61 @@ pub(crate) struct OfGateway {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct NewGateway {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: RegionName,
+    vpc_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfTag {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: RegionName,
+    resource_id: String,
+    key: String,
+}
+
+/// A [`HideRule`] in a region.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HideOrder {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: RegionName,
+    #[serde(default)]
+    ids: Vec<String>,
+    kind: Option<String>,
+    next: Option<u32>,
+    for_ms: Option<u64>,
+    #[serde(default)]
+    by_id: bool,
+}
+
+impl HideOrder {
+    fn rule(&self) -> HideRule {
+        HideRule {
+            ids: self.ids.clone(),
+            kind: self.kind.clone(),
+            next: self.next,
+            for_ms: self.for_ms,
+            by_id: self.by_id,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Everything {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: RegionName,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct OfGroup {
     #[serde(default = "usual_account")]
     account: String,
@@ -236,6 +302,7 @@ impl Order {
                 }
             }
             Self::Fault(rule) => rule.check(server::call_names())?,
+            Self::Hide(it) => it.rule().scope().map(drop)?,
             _ => {}
         }
         Ok(order)
@@ -254,6 +321,17 @@ impl Order {
                 let ip = sim.console_associate_address(&it.account, &it.region, &it.instance_id)?;
                 return Ok(Some(json!({"public_ip": ip})));
             }
+            Self::AttachInternetGateway(it) => sim.console_attach_internet_gateway(
+                &it.account,
+                &it.region,
+                &it.internet_gateway_id,
+                &it.vpc_id,
+            )?,
+            Self::CreateInternetGateway(it) => {
+                let vpc = it.vpc_id.as_deref();
+                let id = sim.console_create_internet_gateway(&it.account, &it.region, vpc)?;
+                return Ok(Some(json!({"internet_gateway_id": id})));
+            }
             Self::Consistency(it) => {
                 sim.set_consistency_ms(it.min_ms..it.max_ms.saturating_add(1));
             }
@@ -262,6 +340,9 @@ impl Order {
             }
             Self::DeleteSubnet(it) => {
                 sim.console_delete_subnet(&it.account, &it.region, &it.subnet_id)?;
+            }
+            Self::DeleteTag(it) => {
+                sim.console_delete_tag(&it.account, &it.region, &it.resource_id, &it.key)?;
             }
             Self::DetachInternetGateway(it) => sim.console_detach_internet_gateway(
                 &it.account,
@@ -278,9 +359,11 @@ impl Order {
             Self::Terminate(it) => sim.console_terminate(&it.account, &it.region, &it.ids()),
             Self::Deny(it) => sim.deny(&it.access_key, &it.action),
             Self::Fault(rule) => return Ok(Some(json!({"id": sim.add_fault(rule)}))),
+            Self::Hide(it) => sim.hide(&it.account, &it.region, &it.rule())?,
             Self::Policy(it) => sim.set_policy(&it.access_key, it.document())?,
             Self::Quotas(quotas) => sim.set_quotas(quotas),
             Self::Throttling(it) => sim.set_throttling(it.on),
+            Self::Unhide(it) => sim.unhide(&it.account, &it.region),
         }
         Ok(None)
     }

@@ -91,12 +91,9 @@ pub(super) fn chosen<'r>(
     ids: &[&str],
     filters: &Filters<Instance>,
 ) -> Result<Vec<&'r Instance>, ApiError> {
-    region.all_exist(Kind::Instance, ids)?;
-    let wanted = |it: &&Instance| {
-        (ids.is_empty() || ids.contains(&it.id.as_str()))
-            && filters.matches(it, region.tags(&it.id))
-    };
-    Ok(region.instances.values().filter(wanted).collect())
+    let mut instances = region.described(Kind::Instance, &region.instances, ids)?;
+    instances.retain(|it| filters.matches(it, region.tags(&it.id)));
+    Ok(instances)
 }
 
 pub(super) fn page(call: &Call<'_>, ids: &[&str]) -> Result<Page, ApiError> {

@@ -20,12 +20,8 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
     let filters = Filters::read(&call.params, FILTERS)?;
     let page = Page::read(&call.params, 5, 1000)?;
     let region = call.read()?.region;
-    region.all_exist(Kind::Gateway, &ids)?;
-    let mut gateways: Vec<&Gateway> = region.gateways.values().collect();
-    gateways.retain(|it| {
-        (ids.is_empty() || ids.contains(&it.id.as_str()))
-            && filters.matches(it, region.tags(&it.id))
-    });
+    let mut gateways = region.described(Kind::Gateway, &region.gateways, &ids)?;
+    gateways.retain(|it| filters.matches(it, region.tags(&it.id)));
     let cut = page.cut(gateways, |it| it.id.clone());
     let items = cut.items.into_iter().map(|it| shown("item", region, it));
     Ok(Element::answer()
@@ -59,7 +55,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         vpc: None,
     };
     region.add_tags(&gateway.id, &tags);
-    let from = region.appears();
+    let from = region.appears(Kind::Gateway, &gateway.id);
     region
         .gateways
         .insert(gateway.id.clone(), gateway.clone(), from);

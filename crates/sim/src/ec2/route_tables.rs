@@ -44,12 +44,8 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
     let filters = Filters::read(&call.params, FILTERS)?;
     let page = Page::read(&call.params, 5, 100)?;
     let region = call.read()?.region;
-    region.all_exist(Kind::RouteTable, &ids)?;
-    let mut tables: Vec<&RouteTable> = region.route_tables.values().collect();
-    tables.retain(|it| {
-        (ids.is_empty() || ids.contains(&it.id.as_str()))
-            && filters.matches(it, region.tags(&it.id))
-    });
+    let mut tables = region.described(Kind::RouteTable, &region.route_tables, &ids)?;
+    tables.retain(|it| filters.matches(it, region.tags(&it.id)));
     let cut = page.cut(tables, |it| it.id.clone());
     let items = cut.items.into_iter().map(|it| shown("item", region, it));
     Ok(Element::answer()
@@ -130,7 +126,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         .ok_or_else(|| Kind::Vpc.not_found(vpc))?;
     let table = RouteTable::new(id, inside);
     region.add_tags(&table.id, &tags);
-    let from = region.appears();
+    let from = region.appears(Kind::RouteTable, &table.id);
     region
         .route_tables
         .insert(table.id.clone(), table.clone(), from);

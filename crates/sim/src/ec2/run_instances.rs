@@ -236,7 +236,7 @@ fn start(
     region.add_tags(&id, &request.instance_tags);
     region.add_tags(&volume.id, &request.volume_tags);
     region.add_tags(&instance.interface, &request.interface_tags);
-    let from = region.appears();
+    let from = region.appears(Kind::Instance, &id);
     region.volumes.insert(volume.id.clone(), volume, from);
     region.instances.insert(id.clone(), instance, from);
     id

@@ -52,7 +52,7 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
     let filters = Filters::read(&call.params, FILTERS)?;
     let page = Page::read(&call.params, 5, 1000)?;
     let region = call.read()?.region;
-    region.all_exist(Kind::Group, &ids)?;
+    let mut groups = region.described(Kind::Group, &region.groups, &ids)?;
     // Names are understood in the default VPC only.
     let default_vpc = region
         .default_vpc()
@@ -67,10 +67,8 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
             format!("The security group '{unknown}' does not exist in default VPC '{default_vpc}'");
         return Err(ApiError::bad("InvalidGroup.NotFound", message));
     }
-    let mut groups: Vec<&Group> = region.groups.values().collect();
     groups.retain(|it| {
-        (ids.is_empty() || ids.contains(&it.id.as_str()))
-            && (names.is_empty() || names.iter().any(|name| by_name(name, it)))
+        (names.is_empty() || names.iter().any(|name| by_name(name, it)))
             && filters.matches(it, region.tags(&it.id))
     });
     let cut = page.cut(groups, |it| it.id.clone());

@@ -39,12 +39,9 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
     let filters = Filters::read(&call.params, FILTERS)?;
     let page = Page::read(&call.params, 5, 1000)?;
     let region = call.read()?.region;
-    region.all_exist(Kind::Subnet, &ids)?;
-    let wanted = region
-        .subnets
-        .values()
-        .filter(|it| ids.is_empty() || ids.contains(&it.id.as_str()));
-    let mut rows: Vec<Row> = wanted.map(|it| (it.clone(), free(region, it))).collect();
+    let subnets = region.described(Kind::Subnet, &region.subnets, &ids)?;
+    let rows = subnets.into_iter().map(|it| (it.clone(), free(region, it)));
+    let mut rows: Vec<Row> = rows.collect();
     rows.retain(|row| filters.matches(row, region.tags(&row.0.id)));
     let cut = page.cut(rows, |(it, _)| it.id.clone());
     let items = cut.items.iter().map(|row| shown("item", region, row));
@@ -176,7 +173,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         map_public_ip: false,
     };
     region.add_tags(&subnet.id, &tags);
-    let from = region.appears();
+    let from = region.appears(Kind::Subnet, &subnet.id);
     region
         .subnets
         .insert(subnet.id.clone(), subnet.clone(), from);

@@ -48,12 +48,8 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
         ));
     }
     let region = call.read()?.region;
-    region.all_exist(Kind::Volume, &ids)?;
-    let mut volumes: Vec<&Volume> = region.volumes.values().collect();
-    volumes.retain(|it| {
-        (ids.is_empty() || ids.contains(&it.id.as_str()))
-            && filters.matches(it, region.tags(&it.id))
-    });
+    let mut volumes = region.described(Kind::Volume, &region.volumes, &ids)?;
+    volumes.retain(|it| filters.matches(it, region.tags(&it.id)));
     let cut = page.cut(volumes, |it| it.id.clone());
     let items = cut.items.into_iter().map(|it| shown(region, it));
     Ok(Element::answer()

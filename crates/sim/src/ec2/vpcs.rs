@@ -26,12 +26,8 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
     let filters = Filters::read(&call.params, FILTERS)?;
     let page = Page::read(&call.params, 5, 1000)?;
     let region = call.read()?.region;
-    region.all_exist(Kind::Vpc, &ids)?;
-    let mut vpcs: Vec<&Vpc> = region.vpcs.values().collect();
-    vpcs.retain(|it| {
-        (ids.is_empty() || ids.contains(&it.id.as_str()))
-            && filters.matches(it, region.tags(&it.id))
-    });
+    let mut vpcs = region.described(Kind::Vpc, &region.vpcs, &ids)?;
+    vpcs.retain(|it| filters.matches(it, region.tags(&it.id)));
     let cut = page.cut(vpcs, |it| it.id.clone());
     let items = cut.items.into_iter().map(|it| shown("item", region, it));
     Ok(Element::answer().list("vpcSet", items).next_token(cut.next))

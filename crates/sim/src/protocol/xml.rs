@@ -94,10 +94,14 @@ impl Element {
         )
     }
 
+    /// The child of a name.
+    pub(crate) fn child_of(&self, name: &str) -> Option<&Self> {
+        self.children.iter().find(|it| it.name == name)
+    }
+
     /// The text of the child of a name.
     pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
-        let child = self.children.iter().find(|it| it.name == name)?;
-        child.text.as_deref()
+        self.child_of(name)?.text.as_deref()
     }
 
     /// Puts an element before the others (EC2 shows the request id first).

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::catalogue;
 use crate::consistency::Shelf;
+use crate::hiding::Hiding;
 use crate::protocol::filter::Tags;
 
 /// The first address of the pool of public addresses. 198.18.0.0/15 is set aside for benchmarks (RFC 2544), so no
@@ -32,6 +33,8 @@ pub(crate) struct Region {
     pub now: Millis,
     /// How long what is made now is not seen.
     pub consistency_ms: Range<u64>,
+    /// What describe calls do not show.
+    pub hiding: Hiding,
     pub vpcs: Shelf<Vpc>,
     pub subnets: Shelf<Subnet>,
     pub gateways: Shelf<Gateway>,
@@ -60,6 +63,7 @@ impl Region {
             ids,
             now: 0,
             consistency_ms: 0..0,
+            hiding: Hiding::default(),
             vpcs: Shelf::default(),
             subnets: Shelf::default(),
             gateways: Shelf::default(),
@@ -143,7 +147,7 @@ impl Region {
             id: self.ids.next("rtbassoc"),
             subnet: None,
         });
-        let from = self.appears();
+        let from = self.appears(Kind::RouteTable, &table.id);
         self.route_tables.insert(table.id.clone(), table, from);
         let group = self.add_group("default", "default VPC security group", &vpc.id);
         let rule = Rule {
@@ -157,7 +161,7 @@ impl Region {
             group.ingress.push(rule);
         }
         let id = vpc.id.clone();
-        let from = self.appears();
+        let from = self.appears(Kind::Vpc, &id);
         self.vpcs.insert(id.clone(), vpc, from);
         id
     }
@@ -180,7 +184,7 @@ impl Region {
             ingress: Vec::new(),
             egress: vec![all_out],
         };
-        let from = self.appears();
+        let from = self.appears(Kind::Group, &id);
         self.groups.insert(id.clone(), group, from);
         id
     }
@@ -244,9 +248,10 @@ impl Region {
         self.tags.get(id).unwrap_or(&NO_TAGS)
     }
 
-    /// The tags of all that is seen.
+    /// The tags of all that is listed.
     pub(crate) fn all_tags(&self) -> impl Iterator<Item = (&String, &Tags)> {
-        let seen = |id: &str| Kind::of_id(id).is_some_and(|kind| self.exists(kind, id));
+        let is_seen = |kind, id: &str| self.exists(kind, id) && self.is_listed(kind, id);
+        let seen = move |id: &str| Kind::of_id(id).is_some_and(|kind| is_seen(kind, id));
         self.tags.iter().filter(move |(id, _)| seen(id))
     }
 

@@ -3,6 +3,7 @@
 mod consistency;
 mod control;
 mod faults;
+mod hiding;
 mod launch;
 mod launch_refusals;
 mod life;
