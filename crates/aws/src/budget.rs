@@ -24,6 +24,8 @@ pub(crate) type Flow = Option<ClusterId>;
 const RECOVERY: Duration = Duration::from_secs(30);
 /// A refill never gets slower than this part of the documented one.
 const SLOWEST: f64 = 1.0 / 64.0;
+/// Refusals within this time of one that counted are of the same burst: calls that were sent before it was known.
+const BURST: Duration = Duration::from_secs(1);
 /// EC2 counts a call when it arrives. A full bucket's refill is relied on this much later than the call that begins it
 /// was sent, so that EC2 has the tokens of the calls after it although one of them travels faster.
 const TRAVEL: Duration = Duration::from_millis(250);
@@ -59,6 +61,8 @@ struct Bucket {
     /// The part of the documented refill that is relied on.
     share: f64,
     refused_at: Option<Instant>,
+    /// The last refusal that halved the share.
+    counted_at: Option<Instant>,
 }
 
 impl Bucket {
@@ -69,6 +73,7 @@ impl Bucket {
             at: now,
             share: 1.0,
             refused_at: None,
+            counted_at: None,
         }
     }
 
@@ -111,11 +116,36 @@ impl Bucket {
         self.tokens = (self.tokens + unused).min(self.limit.capacity);
     }
 
-    fn refused(&mut self, now: Instant) {
+    /// Notes a refusal; answers whether it is the first of its burst.
+    fn refused(&mut self, now: Instant) -> bool {
         self.refill(now);
         self.tokens = self.tokens.min(0.0);
-        self.share = (self.share / 2.0).max(SLOWEST);
+        let is_same_burst = self
+            .counted_at
+            .is_some_and(|counted_at| now.duration_since(counted_at) < BURST);
+        if !is_same_burst {
+            self.share = (self.share / 2.0).max(SLOWEST);
+            self.counted_at = Some(now);
+        }
         self.refused_at = Some(now);
+        !is_same_burst
+    }
+
+    /// Notes what was taken so long ago, oldest first, by somebody who did not take it from here.
+    fn taken_before(&mut self, taken: &[(Duration, f64)], now: Instant) {
+        self.refill(now);
+        let mut tokens = self.limit.capacity;
+        let mut last = None;
+        for (ago, wanted) in taken {
+            let passed = last.map_or(Duration::ZERO, |last: Duration| last.saturating_sub(*ago));
+            tokens = (tokens + passed.as_secs_f64() * self.limit.refill).min(self.limit.capacity);
+            tokens -= wanted;
+            last = Some(*ago);
+        }
+        if let Some(last) = last {
+            tokens = (tokens + last.as_secs_f64() * self.limit.refill).min(self.limit.capacity);
+        }
+        self.tokens = self.tokens.min(tokens);
     }
 }
 
@@ -308,12 +338,29 @@ impl Budget {
     pub(crate) fn refused(&self, action: &'static str) {
         self.line(action, |line| {
             let now = Instant::now();
-            line.calls.refused(now);
+            let counts = line.calls.refused(now);
             // Which of the two was empty EC2 does not say. It is the calls' more often, and an instances' bucket takes
             // minutes to fill, so that one is relied on a little less with each refusal.
-            if let Some(bucket) = &mut line.instances {
+            if let Some(bucket) = line.instances.as_mut().filter(|_| counts) {
                 bucket.refill(now);
                 bucket.tokens = bucket.tokens.min(bucket.tokens / 2.0);
+            }
+        });
+    }
+
+    /// Notes launches that another worker has sent, each so long ago and with so many instances, oldest first: EC2 has
+    /// counted them.
+    pub(crate) fn launched_before(&self, launches: &[(Duration, u32)]) {
+        self.line("RunInstances", |line| {
+            let now = Instant::now();
+            let calls: Vec<_> = launches.iter().map(|(ago, _)| (*ago, 1.0)).collect();
+            line.calls.taken_before(&calls, now);
+            if let Some(bucket) = &mut line.instances {
+                let instances: Vec<_> = launches
+                    .iter()
+                    .map(|(ago, count)| (*ago, f64::from(*count)))
+                    .collect();
+                bucket.taken_before(&instances, now);
             }
         });
     }

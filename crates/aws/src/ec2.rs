@@ -1,11 +1,11 @@
 //! [`Cloud`](crate::Cloud) on AWS's SDK.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_ec2::{
     Client,
-    config::{Builder, Region},
+    config::{Builder, Region, http::HttpResponse},
     error::{ProvideErrorMetadata, SdkError},
     types::{Filter, ResourceType, Tag as SdkTag, TagSpecification},
 };
@@ -46,6 +46,10 @@ impl Cloud for Ec2 {
             ..self.clone()
         })
     }
+
+    fn launched_before(&self, launches: &[(Duration, u32)]) {
+        self.budget.launched_before(launches);
+    }
 }
 
 impl Ec2 {
@@ -76,10 +80,9 @@ impl Ec2 {
     }
 
     /// Names what AWS answered with, and learns from a refusal that there were too many calls.
-    fn said<E, R>(&self, action: &'static str) -> impl Fn(SdkError<E, R>) -> Error
+    fn said<E>(&self, action: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug + 'static,
     {
         move |error| {
             let error = error::from_sdk(action)(error);

@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
 
 /// What AWS said, word by word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +113,15 @@ impl Error {
         }
     }
 
+    /// The same for an answer whose status may be a 5xx: with a code that is not known it is trouble of AWS's ("Error
+    /// codes for the Amazon EC2 API", "Server error codes"), and the call may have taken effect all the same.
+    fn from_answer(said: Said, is_server_error: bool) -> Self {
+        match Self::from_said(said) {
+            Self::Rejected(said) if is_server_error => Self::OutcomeUnknown(said),
+            named => named,
+        }
+    }
+
     /// What AWS said.
     pub fn said(&self) -> &Said {
         match self {
@@ -138,6 +150,14 @@ impl Error {
         )
     }
 
+    /// Whether a launch named a subnet or a security group that is not there: a new look at the network helps.
+    pub fn is_about_the_network(&self) -> bool {
+        matches!(self, Self::NotThere(said) if matches!(
+            said.code.as_str(),
+            "InvalidSubnetID.NotFound" | "InvalidGroup.NotFound" | "InvalidSecurityGroupID.NotFound"
+        ))
+    }
+
     /// Whether the call may have taken effect although it did not succeed.
     pub fn may_have_taken_effect(&self) -> bool {
         matches!(self, Self::OutcomeUnknown(_))
@@ -153,20 +173,20 @@ impl Error {
 }
 
 /// Turns what the SDK answers with into an [`Error`].
-pub(crate) fn from_sdk<E, R>(action: &'static str) -> impl Fn(SdkError<E, R>) -> Error
+pub(crate) fn from_sdk<E>(action: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: fmt::Debug + 'static,
 {
     move |error| match &error {
         SdkError::ServiceError(service) => {
             let meta = service.err().meta();
-            Error::from_said(Said {
+            let said = Said {
                 action,
                 // A body that is no EC2 error (a proxy's page, say) has no code: nobody knows what happened.
                 code: meta.code().unwrap_or("InternalFailure").to_owned(),
                 message: meta.message().unwrap_or("AWS gave no message").to_owned(),
-            })
+            };
+            Error::from_answer(said, service.raw().status().is_server_error())
         }
         SdkError::ConstructionFailure(_) => Error::Rejected(Said {
             action,
@@ -237,6 +257,24 @@ mod tests {
         ] {
             assert!(matches!(named(code), Error::OutcomeUnknown(_)), "{code}");
         }
+    }
+
+    #[test]
+    fn a_server_error_whose_code_is_not_known_leaves_the_outcome_unknown() {
+        let said = |code: &str| Said {
+            action: "CreateVpc",
+            code: code.into(),
+            message: "m".into(),
+        };
+        let unknown = Error::from_answer(said("SomethingNew"), true);
+        assert!(unknown.may_have_taken_effect() && unknown.may_pass());
+        let refused = Error::from_answer(said("SomethingNew"), false);
+        assert!(matches!(refused, Error::Rejected(_)));
+        // EC2 answers these with 5xx, too, and says what they are.
+        let full = Error::from_answer(said("InsufficientInstanceCapacity"), true);
+        assert!(matches!(full, Error::NoCapacity(_)));
+        let throttled = Error::from_answer(said("RequestLimitExceeded"), true);
+        assert!(matches!(throttled, Error::Throttled(_)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -177,6 +178,9 @@ pub trait Cloud: Network + Instances + Leftovers {
     fn on_behalf_of(&self, cluster: ClusterId) -> Arc<dyn Cloud>;
     /// The same, until `stop`: what has not been sent by then is not sent any more, and answers [`Error::Stopped`].
     fn until(&self, stop: CancellationToken) -> Arc<dyn Cloud>;
+    /// Counts launches that another worker has sent, each so long ago and with so many instances, oldest first, against
+    /// EC2's limits.
+    fn launched_before(&self, launches: &[(Duration, u32)]);
 }
 
 /// The part of EC2 that networks are made of.
@@ -280,6 +284,8 @@ pub trait Instances: Send + Sync {
     ) -> Result<Vec<Instance>>;
     /// Every instance that bears this tag.
     async fn instances_tagged(&self, key: &str, value: &str) -> Result<Vec<Instance>>;
+    /// The instances with these ids.
+    async fn instances_by_id(&self, instance_ids: &[String]) -> Result<Vec<Instance>>;
     /// Terminates instances. One id that EC2 does not know refuses the whole call.
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()>;
     /// Writes tags.

@@ -70,6 +70,8 @@ async fn a_refusal_empties_the_bucket_and_slows_its_refill_until_it_has_recovere
     budget.refused("CreateVpc");
     // Half of 5 a second.
     assert_eq!(calls(&budget, "CreateVpc", 0, 2).await, [400, 800]);
+    tokio::time::advance(BURST).await;
+    calls(&budget, "CreateVpc", 0, 2).await;
     budget.refused("CreateVpc");
     assert_eq!(calls(&budget, "CreateVpc", 0, 1).await, [800]);
     tokio::time::advance(2 * RECOVERY).await;
@@ -89,6 +91,7 @@ async fn a_refused_launch_goes_again_soon_and_refused_ones_again_and_again_go_ra
     let times = calls(&budget, "RunInstances", 100, 1).await;
     assert!(times[0] <= 1250, "{times:?}");
     for _ in 0..10 {
+        tokio::time::advance(BURST).await;
         budget.refused("RunInstances");
     }
     let times = calls(&budget, "RunInstances", 100, 1).await;
@@ -96,9 +99,39 @@ async fn a_refused_launch_goes_again_soon_and_refused_ones_again_and_again_go_ra
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_refusals_of_one_burst_count_once() {
+    let (one, many) = (Arc::<Budget>::default(), Arc::<Budget>::default());
+    one.refused("RunInstances");
+    let times = calls(&one, "RunInstances", 100, 4).await;
+    for _ in 0..20 {
+        many.refused("RunInstances");
+    }
+    assert_eq!(calls(&many, "RunInstances", 100, 4).await, times);
+    assert_eq!(times, [1000, 2000, 3000, 4000], "half of two a second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_worker_has_launched_is_taken_from_the_buckets() {
+    let budget = Arc::<Budget>::default();
+    let s = Duration::from_secs;
+    // 900 of 1000 instances, of which 2 a second have come back since; the calls have all come back.
+    budget.launched_before(&[(s(20), 400), (s(10), 500)]);
+    let times = calls(&budget, "RunInstances", 100, 2).await;
+    assert_eq!(times[0], 0, "{times:?}");
+    // 900 were taken, 400 were 20 s ago and 500 10 s ago: 40 are back, and 100 more are taken.
+    assert!((29_500..=30_500).contains(&times[1]), "{times:?}");
+    // Twice the same news takes nothing twice.
+    let budget = Arc::<Budget>::default();
+    budget.launched_before(&[(s(0), 1)]);
+    budget.launched_before(&[(s(0), 1)]);
+    assert_eq!(calls(&budget, "RunInstances", 1, 4).await, [0; 4]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refill_never_comes_to_a_stop() {
     let budget = Arc::<Budget>::default();
     for _ in 0..100 {
+        tokio::time::advance(BURST).await;
         budget.refused("CreateVpc");
     }
     let times = calls(&budget, "CreateVpc", 0, 1).await;

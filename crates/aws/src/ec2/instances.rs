@@ -6,22 +6,53 @@ use async_trait::async_trait;
 use aws_sdk_ec2::{
     operation::run_instances::builders::RunInstancesFluentBuilder,
     types::{
-        BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
-        InstanceMetadataOptionsRequest, InstanceType, LocationType, ResourceType, VolumeType,
+        BlockDeviceMapping, EbsBlockDevice, Filter, HttpTokensState,
+        IamInstanceProfileSpecification, InstanceMetadataOptionsRequest, InstanceType,
+        LocationType, ResourceType, VolumeType,
     },
 };
 use aws_smithy_types::base64;
 use domain::{catalogue::Architecture, launch::LaunchRequest, tags::Tag};
 
-use super::{Ec2, filter, sdk_tags, tag_specification};
+use super::{Ec2, filter, filter_any, sdk_tags, tag_specification};
 use crate::{Image, Instance, Instances, Result, Turn, read};
 
 /// Canonical's account (Ubuntu documentation, "Find Ubuntu images on AWS").
 const CANONICAL: &str = "099720109477";
 /// The most that EC2 gives in one page.
 const PAGE_SIZE: i32 = 1000;
+/// The most values of one filter (EC2 user guide, "Filter resources": 200 by call).
+const FILTER_VALUES: usize = 200;
 
 impl Ec2 {
+    async fn find_instances(&self, by: Filter) -> Result<Vec<Instance>> {
+        let mut instances = Vec::new();
+        let mut next = None;
+        loop {
+            self.turn("DescribeInstances").await?;
+            let page = self
+                .client
+                .describe_instances()
+                .filters(by.clone())
+                .max_results(PAGE_SIZE)
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(self.said("DescribeInstances"))?;
+            instances.extend(
+                page.reservations
+                    .unwrap_or_default()
+                    .into_iter()
+                    .flat_map(|reservation| reservation.instances.unwrap_or_default())
+                    .filter_map(read::instance),
+            );
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(instances);
+            }
+        }
+    }
+
     fn launch(&self, request: &LaunchRequest) -> RunInstancesFluentBuilder {
         let root = EbsBlockDevice::builder()
             .volume_size(i32::try_from(request.disk_gb).unwrap_or(i32::MAX))
@@ -195,31 +226,17 @@ impl Instances for Ec2 {
     }
 
     async fn instances_tagged(&self, key: &str, value: &str) -> Result<Vec<Instance>> {
+        self.find_instances(filter(&format!("tag:{key}"), value))
+            .await
+    }
+
+    async fn instances_by_id(&self, instance_ids: &[String]) -> Result<Vec<Instance>> {
         let mut instances = Vec::new();
-        let mut next = None;
-        loop {
-            self.turn("DescribeInstances").await?;
-            let page = self
-                .client
-                .describe_instances()
-                .filters(filter(&format!("tag:{key}"), value))
-                .max_results(PAGE_SIZE)
-                .set_next_token(next)
-                .send()
-                .await
-                .map_err(self.said("DescribeInstances"))?;
-            instances.extend(
-                page.reservations
-                    .unwrap_or_default()
-                    .into_iter()
-                    .flat_map(|reservation| reservation.instances.unwrap_or_default())
-                    .filter_map(read::instance),
-            );
-            next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(instances);
-            }
+        for ids in instance_ids.chunks(FILTER_VALUES) {
+            // A filter, since one id that is not known would refuse the whole call.
+            instances.extend(self.find_instances(filter_any("instance-id", ids)).await?);
         }
+        Ok(instances)
     }
 
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()> {
