@@ -112,7 +112,7 @@ impl From<store::Error> for ApiError {
             store::Error::NameTaken(_) => Self::Conflict(error.to_string()),
             store::Error::Forbidden(forbidden) => forbidden.into(),
             store::Error::Database(ref cause) if is_unavailable(cause) => Self::Unavailable(error),
-            store::Error::Unreachable { .. } => Self::Unavailable(error),
+            store::Error::Unreachable { .. } | store::Error::NoAnswer => Self::Unavailable(error),
             store::Error::Database(_)
             | store::Error::LeaseLost
             | store::Error::NoPostgresUrl
@@ -132,9 +132,10 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
         // PostgreSQL's "Error Codes": 08 connection, 28 credentials, 3D no such database, 40 rolled back because of
         // others, 53 out of resources, 57 shut down or starting, 42P01 not migrated yet.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            // 25006 is a replica that has not been promoted yet, 55000 a database that takes no connections.
+            // 25006 is a replica that has not been promoted yet, 55000 a database that takes no connections, 25P03 and
+            // 55P03 that something held a transaction or a lock for too long.
             [
-                "08", "25006", "28", "3D", "40", "53", "55000", "57", "42P01",
+                "08", "25006", "25P03", "28", "3D", "40", "53", "55000", "55P03", "57", "42P01",
             ]
             .iter()
             .any(|class| code.starts_with(class))

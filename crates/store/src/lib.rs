@@ -57,6 +57,9 @@ pub enum Error {
         /// Why.
         source: sqlx::Error,
     },
+    /// Postgres has not answered in time.
+    #[error("the database does not answer")]
+    NoAnswer,
     /// Postgres refused, or could not be reached.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -113,10 +116,18 @@ fn options(database_url: &str) -> Result<PgConnectOptions> {
     Ok(options.application_name("berth"))
 }
 
+/// A process that is lost inside a transaction, without its connection being closed, must not keep what it has locked:
+/// nobody could take its sites over. And nobody waits for a lock for ever. Set by statements rather than as start-up
+/// options, which poolers refuse.
+const LIMITS: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'";
+
 fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(10))
+        .after_connect(|conn, _| {
+            Box::pin(async move { sqlx::raw_sql(LIMITS).execute(conn).await.map(|_| ()) })
+        })
         .connect_lazy_with(options)
 }
 
@@ -125,7 +136,12 @@ fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
 /// # Errors
 /// Postgres' own, and a database that a newer version has migrated.
 pub async fn migrate(pool: &PgPool) -> std::result::Result<(), MigrateError> {
-    MIGRATOR.run(pool).await?;
+    // Replicas that start together wait for the one that migrates, however long that takes.
+    let patient = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(pool.connect_options().as_ref().clone());
+    MIGRATOR.run(&patient).await?;
+    patient.close().await;
     let mut tx = pool.begin().await.map_err(Error::from)?;
     catalogue::install_packaged(&mut tx).await?;
     tx.commit().await.map_err(Error::from)?;
