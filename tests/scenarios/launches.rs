@@ -1,8 +1,8 @@
 //! Launches: sent once, looked for by their tag, and shared out fairly.
 
 use serde_json::json;
-use sim::{Fault, FaultRule};
-use tests::{Options, Shift, World, theirs, wait_for};
+use sim::{Fault, FaultRule, HideRule};
+use tests::{ACCOUNT, Options, Shift, World, theirs, wait_for};
 
 const REGION: &str = "sa-east-1";
 
@@ -38,10 +38,13 @@ async fn i5_after_a_long_outage_a_launch_is_looked_for_by_its_tag_and_not_sent_a
     .await;
     shift.end().await;
     assert_eq!(world.instances(REGION).len(), 4);
-    sqlx::query("UPDATE launch SET sent_at = sent_at - interval '10 minutes', retry_at = now()")
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    sqlx::query(
+        "UPDATE launch SET sent_at = sent_at - interval '10 minutes',
+                           last_sent_at = last_sent_at - interval '10 minutes', retry_at = now()",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
     world.sim().reset_calls();
     let shift = Shift::begin(&world);
     assert_eq!(world.ended(&action).await["state"], "Success");
@@ -61,15 +64,28 @@ async fn i6_a_new_vpc_that_no_listing_shows_yet_is_not_made_twice() {
     let cluster = world.create(REGION, "t3.micro", 3, json!({})).await;
     let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
     let answer = world.client.post(&path, &json!({})).await.expect(202);
+    world
+        .sim()
+        .hide(ACCOUNT, REGION, &HideRule::next("vpc", 1))
+        .unwrap();
     let shift = Shift::begin(&world);
+    wait_for("the VPC to be made", || async {
+        world.sim().calls().contains_key("CreateVpc").then_some(())
+    })
+    .await;
+    let words = "Waiting until EC2 shows whether the VPC was made";
+    wait_for(words, || async {
+        let action = world.fetch(&answer.action_uri()).await;
+        let log = action["log"].as_str().unwrap_or_default();
+        log.contains(words).then_some(())
+    })
+    .await;
+    world.sim().unhide(ACCOUNT, REGION);
     let action = world.ended(&answer.action_uri()).await;
     assert_eq!(action["state"], "Success", "{action:#}");
     let calls = world.sim().calls();
     assert_eq!(calls["CreateVpc"], 1, "{calls:#?}");
     assert_eq!(calls["CreateInternetGateway"], 1, "{calls:#?}");
-    let log = action["log"].as_str().unwrap();
-    let words = "Waiting until EC2 shows whether the VPC was made";
-    assert!(log.contains(words), "{log}");
     shift.end().await;
     world.finish().await;
 }
@@ -102,6 +118,7 @@ async fn a_deploy_of_a_thousand_nodes_does_not_stall_one_of_two_and_none_is_thro
             record: true,
             ..sim::Config::fast()
         },
+        with_worker: false,
         ..Options::default()
     })
     .await;
@@ -117,15 +134,14 @@ async fn a_deploy_of_a_thousand_nodes_does_not_stall_one_of_two_and_none_is_thro
     };
     // The network is there, so that both need launches only.
     let (warm_up, action) = deploy("warm-up", 3).await;
+    let shift = Shift::begin(&world);
     world.ended(&action).await;
     world.terminate(&warm_up).await;
+    shift.end().await;
     world.sim().reset_calls();
-    let (_, of_large) = deploy("large", 990).await;
-    wait_for("the first launches of the large one", || async {
-        (!launched_for(&world).is_empty()).then_some(())
-    })
-    .await;
+    let (_, of_large) = deploy("large", 980).await;
     let (small, of_small) = deploy("small", 2).await;
+    let shift = Shift::begin(&world);
     assert_eq!(world.ended(&of_small).await["state"], "Success");
     let order = launched_for(&world);
     let small = small["uuid"].as_str().unwrap();
@@ -133,7 +149,7 @@ async fn a_deploy_of_a_thousand_nodes_does_not_stall_one_of_two_and_none_is_thro
     // Five of the large one's may go at once; then the small one waits for one more at most.
     assert!(before_small <= 7, "{before_small} of {order:?}");
     assert_eq!(world.ended(&of_large).await["state"], "Success");
-    assert_eq!(world.instances(REGION).len(), 992);
+    assert_eq!(world.instances(REGION).len(), 982);
     let launches = launched_for(&world).len();
     assert!(launches <= 14, "{launches}");
     assert!(
@@ -141,5 +157,6 @@ async fn a_deploy_of_a_thousand_nodes_does_not_stall_one_of_two_and_none_is_thro
         "{:?}",
         world.sim().throttled()
     );
+    shift.end().await;
     world.finish().await;
 }

@@ -274,8 +274,8 @@ async fn one_instance_that_refuses_the_whole_call_does_not_keep_the_others_runni
     assert_eq!(world.terminate(&cluster).await["state"], "Terminated");
     assert_eq!(
         world.sim().calls()["TerminateInstances"],
-        4,
-        "once for all, then one by one"
+        3,
+        "once for all, then for each half"
     );
     world.finish().await;
 }

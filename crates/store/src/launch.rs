@@ -1,5 +1,7 @@
 //! Launches: RunInstances requests, decided and committed before they are sent.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     ids::{ClusterId, LaunchId, NodeId, SiteId},
@@ -31,6 +33,8 @@ pub struct Launch {
     pub retry_at: DateTime<Utc>,
     /// How long ago it was first sent; none if it was not.
     pub sent_ago: Option<TimeDelta>,
+    /// How long ago it was last sent; none if it was not.
+    pub last_sent_ago: Option<TimeDelta>,
 }
 
 /// Decides a launch for these nodes, and gives each its seat.
@@ -82,7 +86,8 @@ pub async fn decide(
 pub async fn open(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Launch>> {
     let rows = sqlx::query!(
         r#"SELECT id, client_token, zone, count, request AS "request: Json<LaunchRequest>", attempts, retry_at,
-                  extract(epoch FROM now() - sent_at)::bigint AS sent_seconds_ago
+                  extract(epoch FROM now() - sent_at)::float8 AS sent_seconds_ago,
+                  extract(epoch FROM now() - last_sent_at)::float8 AS last_sent_seconds_ago
            FROM launch WHERE cluster_id = $1 AND state IN ('decided', 'sent')
            ORDER BY created_at, id"#,
         cluster.0
@@ -99,9 +104,44 @@ pub async fn open(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Lau
             request: row.request.0,
             attempts: unsigned(row.attempts),
             retry_at: row.retry_at,
-            sent_ago: row.sent_seconds_ago.map(TimeDelta::seconds),
+            sent_ago: row.sent_seconds_ago.map(seconds),
+            last_sent_ago: row.last_sent_seconds_ago.map(seconds),
         })
         .collect())
+}
+
+/// The launches of a site that were sent within this time: how long ago each was last, and for how many instances;
+/// oldest first.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn recent(
+    conn: &mut PgConnection,
+    site: SiteId,
+    within: Duration,
+) -> Result<Vec<(Duration, u32)>> {
+    let rows = sqlx::query!(
+        r#"SELECT count, greatest(extract(epoch FROM now() - last_sent_at), 0)::float8 AS "seconds_ago!"
+           FROM launch WHERE site_id = $1 AND last_sent_at > now() - make_interval(secs => $2)
+           ORDER BY last_sent_at"#,
+        site.0,
+        within.as_secs_f64()
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            (
+                Duration::from_secs_f64(row.seconds_ago),
+                unsigned(row.count),
+            )
+        })
+        .collect())
+}
+
+fn seconds(seconds: f64) -> TimeDelta {
+    TimeDelta::milliseconds((seconds * 1e3) as i64)
 }
 
 /// How many instances are on their way into each subnet of a site.
@@ -169,7 +209,7 @@ pub async fn look_later(conn: &mut PgConnection, id: LaunchId, pause: TimeDelta)
 }
 
 /// Notes, before the call, that it is about to be sent; not to be sent again before `retry_after` has passed. Answers
-/// whether it may be sent: its outcome may be known by now.
+/// whether it may be sent: its outcome may be known by now, and from `deadline` on nothing is sent any more.
 ///
 /// # Errors
 /// Postgres' own.
@@ -177,14 +217,16 @@ pub async fn mark_sent(
     conn: &mut PgConnection,
     id: LaunchId,
     retry_after: TimeDelta,
+    deadline: Option<DateTime<Utc>>,
 ) -> Result<bool> {
     let marked = sqlx::query!(
         r#"UPDATE launch
-           SET state = 'sent', attempts = attempts + 1, sent_at = coalesce(sent_at, now()),
+           SET state = 'sent', attempts = attempts + 1, sent_at = coalesce(sent_at, now()), last_sent_at = now(),
                retry_at = now() + make_interval(secs => $2)
-           WHERE id = $1 AND state IN ('decided', 'sent')"#,
+           WHERE id = $1 AND state IN ('decided', 'sent') AND ($3::timestamptz IS NULL OR now() < $3)"#,
         id.0,
-        retry_after.as_seconds_f64()
+        retry_after.as_seconds_f64(),
+        deadline
     )
     .execute(conn)
     .await?;

@@ -13,32 +13,49 @@ use tracing::{info, warn};
 
 use crate::{Error, site::Site};
 
-/// The longest pause between two looks at what can't be deleted.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// How long nothing is looked for where nothing gives reason to.
+const PAUSE_AT_REST: Duration = Duration::from_secs(3600);
+/// How long to wait for a moment in which nobody makes anything.
+const PAUSE_OF_MAKERS: Duration = Duration::from_secs(1);
 
-/// Looks a while after the site was taken, and a while after each call whose outcome is not known.
+/// When the next look is due.
+struct Due {
+    at: Instant,
+    /// The pause after a look that leaves something.
+    pause: Duration,
+    suspected_at: Instant,
+}
+
+/// Looks a while after the site was taken, a while after whatever did not succeed, and every now and then.
 pub(crate) async fn run(site: Arc<Site>, stop: &CancellationToken) {
     let mut seen = BTreeSet::new();
-    let mut pause = site.config.grace;
-    let mut due = Some(Instant::now() + pause);
+    let grace = site.config.grace;
+    let mut due = Due {
+        at: Instant::now() + grace,
+        pause: grace,
+        suspected_at: Instant::now(),
+    };
     loop {
-        let look = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = stop.cancelled() => return,
             () = site.leftovers_suspected() => {
-                pause = site.config.grace;
-                due = Some(Instant::now() + pause);
+                due.suspected_at = Instant::now();
+                due.pause = grace;
+                due.at = due.at.min(due.suspected_at + grace);
             }
-            () = look => match clear_up(&site, &mut seen).await {
-                Ok(()) if seen.is_empty() => due = None,
-                Ok(()) => {
-                    due = Some(Instant::now() + pause);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+            () = tokio::time::sleep_until(due.at) => match clear_up(&site, &mut seen).await {
+                Ok(Look::Busy) => due.at = Instant::now() + PAUSE_OF_MAKERS,
+                Ok(Look::Done) if seen.is_empty() => {
+                    let once_more = due.suspected_at + grace;
+                    due.at = if once_more > Instant::now() {
+                        once_more
+                    } else {
+                        Instant::now() + PAUSE_AT_REST
+                    };
+                }
+                Ok(Look::Done) => {
+                    due.at = Instant::now() + due.pause;
+                    due.pause = (due.pause * 2).min(PAUSE_AT_REST);
                 }
                 Err(Error::Store(store::Error::LeaseLost)) => {
                     stop.cancel();
@@ -47,23 +64,31 @@ pub(crate) async fn run(site: Arc<Site>, stop: &CancellationToken) {
                 Err(Error::Cloud(aws::Error::Stopped(_))) => return,
                 Err(error) => {
                     warn!(%error, "leftovers can't be looked for; trying again");
-                    due = Some(Instant::now() + pause);
+                    due.at = Instant::now() + due.pause;
                 }
             },
         }
     }
 }
 
+/// How a look went.
+enum Look {
+    /// Somebody is making something.
+    Busy,
+    Done,
+}
+
 /// One look: deletes what the look before saw, too, and remembers what it sees now.
-async fn clear_up(site: &Site, seen: &mut BTreeSet<Object>) -> Result<(), Error> {
-    // Nobody makes anything meanwhile.
-    let _network = site.network.lock().await;
+async fn clear_up(site: &Site, seen: &mut BTreeSet<Object>) -> Result<Look, Error> {
+    let Some(_nobody_makes_anything) = site.makers.nobody() else {
+        return Ok(Look::Busy);
+    };
     let mut conn = site.pool.acquire().await?;
     let any = store::network::any_of_site(&mut conn, site.lease.site_id).await?;
     drop(conn);
     if !any {
         seen.clear();
-        return Ok(());
+        return Ok(Look::Done);
     }
     let installation = site.installation.to_string();
     let objects = site.cloud.network_objects(&installation).await?;
@@ -101,5 +126,5 @@ async fn clear_up(site: &Site, seen: &mut BTreeSet<Object>) -> Result<(), Error>
             Err(error) => warn!(kind, id, %error, "a leftover can't be deleted"),
         }
     }
-    Ok(())
+    Ok(Look::Done)
 }

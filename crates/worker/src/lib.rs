@@ -12,17 +12,21 @@ use aws::Clouds;
 use domain::ids::{InstallationId, SiteId, WorkerId};
 use sqlx::postgres::PgListener;
 use store::PgPool;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, OnceCell};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 mod leftovers;
+mod makers;
 mod reconcile;
+mod sightings;
 mod site;
+mod strangers;
 mod sweep;
+mod termination;
 
-use site::Site;
+use site::{Site, in_time};
 
 /// How a worker paces itself.
 #[derive(Debug, Clone)]
@@ -90,6 +94,7 @@ pub struct Worker {
     /// The sites it holds, and how to wake each.
     held: Mutex<HashMap<SiteId, Arc<Notify>>>,
     look_for_sites: Notify,
+    installation: OnceCell<InstallationId>,
 }
 
 impl Worker {
@@ -102,6 +107,7 @@ impl Worker {
             config: Arc::new(config),
             held: Mutex::new(HashMap::new()),
             look_for_sites: Notify::new(),
+            installation: OnceCell::new(),
         }
     }
 
@@ -137,13 +143,15 @@ impl Worker {
         sites: &TaskTracker,
         shutdown: &CancellationToken,
     ) -> Result<bool, Error> {
-        let mut conn = self.pool.acquire().await?;
-        let Some(lease) = store::site::acquire(&mut conn, self.id, self.config.lease_ttl).await?
-        else {
+        // Before the site is taken: what fails after that leaves a lease that nobody works on.
+        let installation = self.installation().await?;
+        let taken = async {
+            let mut conn = self.pool.acquire().await?;
+            store::site::acquire(&mut conn, self.id, self.config.lease_ttl).await
+        };
+        let Some(lease) = in_time(taken).await? else {
             return Ok(false);
         };
-        let installation: InstallationId = store::installation::id(&mut conn).await?;
-        drop(conn);
         info!(site = %lease.site_id, region = lease.region, token = lease.fencing_token, "site taken");
         let wake = Arc::new(Notify::new());
         self.held
@@ -175,6 +183,18 @@ impl Worker {
             }
         });
         Ok(true)
+    }
+
+    /// The installation's id, which never changes.
+    async fn installation(&self) -> Result<InstallationId, Error> {
+        let read = async {
+            let mut conn = self.pool.acquire().await?;
+            store::installation::id(&mut conn).await
+        };
+        self.installation
+            .get_or_try_init(|| in_time(read))
+            .await
+            .copied()
     }
 
     /// Passes notifications on to the sites that are held; one for another site means that there may be one to take.

@@ -24,7 +24,9 @@ use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
     Config, Error, leftovers,
+    makers::Makers,
     reconcile::{self, Rest},
+    sightings::Sightings,
     sweep::Sweeper,
 };
 
@@ -33,6 +35,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The pause after an attempt to find out what became of a launch failed.
 const PAUSE_OF_A_LAUNCH: Duration = Duration::from_secs(1);
+/// How long a worker that stops waits for the steps under way: its sites must be taken over within a second. What was not
+/// written down by then the next worker finds out, as after a crash.
+const STOP_WITHIN: Duration = Duration::from_millis(800);
+/// How long the database may take for an answer; longer than anybody waits for a lock.
+const DATABASE_ANSWERS_WITHIN: Duration = Duration::from_secs(12);
+/// How long ago a launch may have been sent and still count: EC2's instance bucket is full again after this time (1000
+/// instances at 2 a second, "Request throttling for the Amazon EC2 API").
+const LAUNCHES_COUNT_FOR: Duration = Duration::from_secs(500);
 /// How long an image that was looked up is used for further launches.
 const IMAGE_KEPT_FOR: Duration = Duration::from_secs(3600);
 
@@ -83,8 +93,10 @@ pub(crate) struct Site {
     pub(crate) pool: PgPool,
     pub(crate) cloud: Arc<dyn Cloud>,
     pub(crate) config: Arc<Config>,
-    /// One creator of network objects per site: they have no client token.
-    pub(crate) network: Mutex<()>,
+    /// One creator of network objects per VPC: they have no client token.
+    pub(crate) makers: Makers,
+    /// The network objects that listings miss.
+    pub(crate) sightings: Sightings,
     /// The networks of clusters that wait, so that waiting asks EC2 nothing.
     pub(crate) prepared: Mutex<HashMap<ClusterId, (Instant, Network)>>,
     /// No new step is begun any more: the worker stops, or has lost the site.
@@ -94,6 +106,8 @@ pub(crate) struct Site {
     /// Launches that wait for their turn or their answer, each as a task of its own.
     launches: TaskTracker,
     launching: SyncMutex<HashSet<LaunchId>>,
+    /// Nothing more is waited for.
+    cut: CancellationToken,
     /// Clusters of which there is news.
     stirred: SyncMutex<HashSet<ClusterId>>,
     suspicion: Notify,
@@ -114,14 +128,16 @@ impl Site {
             installation,
             pool,
             cloud: cloud.until(stop.clone()),
+            makers: Makers::default(),
+            sightings: Sightings::new(config.new_objects_show_within),
             config,
-            network: Mutex::default(),
             prepared: Mutex::default(),
             stop,
             images: Mutex::new(HashMap::new()),
             wake,
             launches: TaskTracker::new(),
             launching: SyncMutex::default(),
+            cut: CancellationToken::new(),
             stirred: SyncMutex::default(),
             suspicion: Notify::new(),
         })
@@ -132,20 +148,30 @@ impl Site {
         let span = info_span!("site", site = %self.lease.site_id, region = self.lease.region);
         async {
             let stop = self.stop.clone();
+            self.count_recent_launches().await;
             let sweeper = Sweeper::new(Arc::clone(&self));
-            // The lease is kept until the last step under way has ended, so that nobody else makes the same things.
-            let drained = CancellationToken::new();
             let work = async {
                 let leftovers = leftovers::run(Arc::clone(&self), &stop);
                 tokio::join!(sweeper.run(&stop), self.dispatch(&stop), leftovers);
-                drained.cancel();
             };
-            tokio::join!(self.keep_lease(&stop, &drained), work);
+            let patience = async {
+                stop.cancelled().await;
+                tokio::time::sleep(STOP_WITHIN).await;
+            };
+            // The lease is kept until the last step under way has ended, so that nobody else makes the same things.
+            tokio::select! {
+                () = work => {}
+                () = patience => warn!("steps under way are left to the next worker"),
+                () = self.keep_lease(&stop) => {}
+            }
+            self.cut.cancel();
+            self.launches.close();
+            self.launches.wait().await;
             let released = async {
                 let mut conn = self.pool.acquire().await?;
                 store::site::release(&mut conn, &self.lease).await
             };
-            match released.await {
+            match in_time(released).await {
                 Ok(()) => info!("site given back"),
                 Err(error) => {
                     warn!(%error, "the site could not be given back; its lease runs out by itself")
@@ -156,22 +182,32 @@ impl Site {
         .await;
     }
 
-    async fn keep_lease(&self, stop: &CancellationToken, drained: &CancellationToken) {
+    /// What the worker before this one has launched, EC2 has counted.
+    async fn count_recent_launches(&self) {
+        let recent = async {
+            let mut conn = self.pool.acquire().await?;
+            store::launch::recent(&mut conn, self.lease.site_id, LAUNCHES_COUNT_FOR).await
+        };
+        match in_time(recent).await {
+            Ok(launches) => self.cloud.launched_before(&launches),
+            Err(error) => warn!(%error, "recent launches can't be read; EC2 may throttle the next"),
+        }
+    }
+
+    /// Renews the lease, until what is to be awaited beside it has ended.
+    async fn keep_lease(&self, stop: &CancellationToken) {
         loop {
-            tokio::select! {
-                () = drained.cancelled() => return,
-                () = tokio::time::sleep(self.config.lease_interval) => {}
-            }
+            tokio::time::sleep(self.config.lease_interval).await;
             let renewed = async {
                 let mut conn = self.pool.acquire().await?;
                 store::site::renew(&mut conn, &self.lease, self.config.lease_ttl).await
             };
-            match renewed.await {
+            match in_time(renewed).await {
                 Ok(()) => {}
-                Err(store::Error::LeaseLost) => {
+                Err(Error::Store(store::Error::LeaseLost)) => {
                     warn!("another worker has the site by now");
                     stop.cancel();
-                    return;
+                    return std::future::pending().await;
                 }
                 // Every write checks the fencing token, so going on is safe.
                 Err(error) => warn!(%error, "the lease could not be renewed; trying again"),
@@ -273,24 +309,23 @@ impl Site {
         if !locked(&self.launching).insert(launch) {
             return;
         }
-        let site = Arc::clone(self);
+        let followed = Followed {
+            site: Arc::clone(self),
+            cluster,
+            launch,
+        };
         let task = async move {
-            match work.await {
-                Ok(()) | Err(Error::Cloud(aws::Error::Stopped(_))) => {}
-                Err(Error::Store(store::Error::LeaseLost)) => site.stop.cancel(),
-                // The row still says that the outcome is not known, so it is found out at the next attempt.
-                Err(error) => {
-                    warn!(%launch, %error, "the launch has no outcome yet");
-                    tokio::select! {
-                        () = site.stop.cancelled() => {}
-                        () = tokio::time::sleep(PAUSE_OF_A_LAUNCH) => {}
-                    }
-                }
+            tokio::select! {
+                () = followed.site.cut.cancelled() => {}
+                () = followed.to_its_end(work) => {}
             }
-            locked(&site.launching).remove(&launch);
-            site.stir(cluster);
         };
         self.launches.spawn(task.in_current_span());
+    }
+
+    /// The network that was kept for a cluster that waits is not as it was.
+    pub(crate) async fn forget_network(&self, cluster: ClusterId) {
+        self.prepared.lock().await.remove(&cluster);
     }
 
     /// Whether a task follows the launch.
@@ -308,13 +343,16 @@ impl Site {
     }
 
     async fn working(&self) -> Result<Vec<ClusterId>, Error> {
-        let mut conn = self.pool.acquire().await?;
-        Ok(store::cluster::working(&mut conn, self.lease.site_id).await?)
+        let working = async {
+            let mut conn = self.pool.acquire().await?;
+            store::cluster::working(&mut conn, self.lease.site_id).await
+        };
+        in_time(working).await
     }
 
     /// Begins a transaction of this site's holder.
     pub(crate) async fn fence(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Error> {
-        Ok(store::site::fence(&self.pool, &self.lease).await?)
+        in_time(store::site::fence(&self.pool, &self.lease)).await
     }
 
     /// Adds a line to the log of the operation that is under way.
@@ -343,6 +381,47 @@ impl Site {
             images.insert(architecture.as_str(), (Instant::now(), image.clone()));
         }
         Ok(found)
+    }
+}
+
+/// A launch while a task sees to it: however that ends, it is followed no longer, and its cluster is looked at.
+struct Followed {
+    site: Arc<Site>,
+    cluster: ClusterId,
+    launch: LaunchId,
+}
+
+impl Followed {
+    async fn to_its_end(&self, work: impl Future<Output = Result<(), Error>>) {
+        match work.await {
+            Ok(()) | Err(Error::Cloud(aws::Error::Stopped(_))) => {}
+            Err(Error::Store(store::Error::LeaseLost)) => self.site.stop.cancel(),
+            // The row still says that the outcome is not known, so it is found out at the next attempt.
+            Err(error) => {
+                warn!(launch = %self.launch, %error, "the launch has no outcome yet");
+                tokio::select! {
+                    () = self.site.stop.cancelled() => {}
+                    () = tokio::time::sleep(PAUSE_OF_A_LAUNCH) => {}
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        locked(&self.site.launching).remove(&self.launch);
+        self.site.stir(self.cluster);
+    }
+}
+
+/// The database's answer. One that does not come is not waited for: the connection may lead nowhere.
+pub(crate) async fn in_time<T>(
+    answer: impl Future<Output = Result<T, store::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(DATABASE_ANSWERS_WITHIN, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(store::Error::NoAnswer.into()),
     }
 }
 

@@ -4,32 +4,49 @@
 //! for a stranger, and it leaves alone what is too young to be known everywhere.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use aws::Instance;
 use chrono::TimeDelta;
-use domain::{
-    ids::{LaunchId, NodeId},
-    node,
-    state::NodeState,
-    tags,
-};
+use domain::{ids::NodeId, node, state::NodeState, tags};
 use store::node::{Addresses, PrivateIp, Watched};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Error, site::Site};
+use crate::{Error, site::Site, strangers::Strangers};
+
+/// A change that takes longer than this (an instance that is protected from its termination, say) is looked at as seldom
+/// as a site at rest.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// What one sweep remembers of those before it.
 #[derive(Default)]
 struct Memory {
-    /// Instances without a node that the last sweep saw.
-    strangers: HashSet<String>,
+    strangers: Strangers,
     /// Nodes whose instance EC2 does not show, and since when.
     missing: HashMap<NodeId, Instant>,
+    /// The nodes that were changing, and since when they have been these.
+    changing: BTreeMap<NodeId, NodeState>,
+    changing_since: Option<Instant>,
+}
+
+impl Memory {
+    /// Notes which nodes are changing; answers whether a change can be expected soon.
+    fn expects_change(&mut self, nodes: &[Watched]) -> bool {
+        let changing = changing(nodes);
+        if changing != self.changing {
+            self.changing = changing;
+            self.changing_since = Some(Instant::now());
+        }
+        let is_recent = self
+            .changing_since
+            .is_some_and(|since| since.elapsed() < PATIENCE);
+        (!self.changing.is_empty() && is_recent) || self.strangers.are_going()
+    }
 }
 
 /// Looks at the site's instances again and again.
@@ -59,7 +76,7 @@ impl Sweeper {
                 }
             };
             // At rest the rows are looked at all the same: a new launch ends the rest.
-            let mut waited = std::time::Duration::ZERO;
+            let mut waited = Duration::ZERO;
             while waited < pause {
                 let part = self.site.config.sweep_interval.min(pause - waited);
                 tokio::select! {
@@ -67,16 +84,17 @@ impl Sweeper {
                     () = tokio::time::sleep(part) => {}
                 }
                 waited += part;
-                if pause > self.site.config.sweep_interval && self.is_changing().await {
+                if pause > self.site.config.sweep_interval && self.has_news(&memory).await {
                     break;
                 }
             }
         }
     }
 
-    async fn is_changing(&self) -> bool {
+    /// Whether other nodes are changing than when they were last swept.
+    async fn has_news(&self, memory: &Memory) -> bool {
         match self.watched().await {
-            Ok(nodes) => nodes.iter().any(is_changing),
+            Ok(nodes) => changing(&nodes) != memory.changing,
             Err(_) => false,
         }
     }
@@ -86,13 +104,13 @@ impl Sweeper {
         Ok(store::node::watched(&mut conn, self.site.lease.site_id).await?)
     }
 
-    /// One sweep; answers whether nodes are changing.
+    /// One sweep; answers whether a change can be expected soon.
     async fn sweep(&self, memory: &mut Memory) -> Result<bool, Error> {
         let any = {
             let mut conn = self.site.pool.acquire().await?;
             store::node::any_watched(&mut conn, self.site.lease.site_id).await?
         };
-        if !any && memory.strangers.is_empty() {
+        if !any && !memory.strangers.are_there() {
             return Ok(false);
         }
         let installation = self.site.installation.to_string();
@@ -102,8 +120,12 @@ impl Sweeper {
             .instances_tagged(tags::INSTALLATION, &installation)
             .await?;
         let nodes = self.watched().await?;
-        let by_id: HashMap<&str, &Instance> =
-            instances.iter().map(|i| (i.id.as_str(), i)).collect();
+        let hidden = self.look_for_missing(&instances, &nodes, memory).await?;
+        let by_id: HashMap<&str, &Instance> = instances
+            .iter()
+            .chain(&hidden)
+            .map(|i| (i.id.as_str(), i))
+            .collect();
         let mut seen = Vec::new();
         for node in &nodes {
             match by_id.get(node.instance_id.as_str()) {
@@ -117,24 +139,57 @@ impl Sweeper {
                         seen.push(node.id);
                     }
                 }
-                // Not found means unknown while young. An older one is gone once it has been missing for as long: a
-                // single listing may be incomplete.
-                None => {
-                    let since = *memory.missing.entry(node.id).or_insert_with(Instant::now);
-                    if node.known_for > self.grace() && since.elapsed() > self.site.config.grace {
-                        let gone = NodeState::Terminated;
-                        apply(&self.site, node, gone, &node.addresses, None).await?;
-                    }
+                None if self.is_overdue(node, memory) => {
+                    let gone = NodeState::Terminated;
+                    apply(&self.site, node, gone, &node.addresses, None).await?;
                 }
+                None => {}
             }
         }
-        memory
-            .missing
-            .retain(|id, _| nodes.iter().any(|node| node.id == *id));
         self.mark_seen(&seen).await?;
-        self.end_strangers(&instances, &mut memory.strangers)
-            .await?;
-        Ok(self.watched().await?.iter().any(is_changing) || !memory.strangers.is_empty())
+        memory.strangers.end(&self.site, &instances).await?;
+        Ok(memory.expects_change(&self.watched().await?))
+    }
+
+    /// Notes which nodes' instances the listing misses. Those that it has missed for long are asked for by their ids: it
+    /// goes by a tag, which somebody may have removed.
+    async fn look_for_missing(
+        &self,
+        instances: &[Instance],
+        nodes: &[Watched],
+        memory: &mut Memory,
+    ) -> Result<Vec<Instance>, Error> {
+        let listed: HashMap<&str, &Instance> = instances
+            .iter()
+            .map(|instance| (instance.id.as_str(), instance))
+            .collect();
+        let missing = || {
+            nodes
+                .iter()
+                .filter(|node| !listed.contains_key(node.instance_id.as_str()))
+        };
+        let now = Instant::now();
+        memory.missing = missing()
+            .map(|node| (node.id, *memory.missing.get(&node.id).unwrap_or(&now)))
+            .collect();
+        let overdue: Vec<String> = missing()
+            .filter(|node| self.is_overdue(node, memory))
+            .map(|node| node.instance_id.clone())
+            .collect();
+        if overdue.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.site.cloud.instances_by_id(&overdue).await?)
+    }
+
+    /// Not found means unknown while young. An older one is gone once it has been missing for as long: a single listing
+    /// may be incomplete.
+    fn is_overdue(&self, node: &Watched, memory: &Memory) -> bool {
+        node.known_for > self.grace()
+            && memory
+                .missing
+                .get(&node.id)
+                .is_some_and(|since| since.elapsed() > self.site.config.grace)
     }
 
     fn grace(&self) -> TimeDelta {
@@ -148,59 +203,6 @@ impl Sweeper {
         let mut tx = self.site.fence().await?;
         store::node::mark_seen(&mut tx, nodes).await?;
         tx.commit().await?;
-        Ok(())
-    }
-
-    /// Terminates instances of this installation that no node and no open launch knows, at the second sight.
-    async fn end_strangers(
-        &self,
-        instances: &[Instance],
-        last_seen: &mut HashSet<String>,
-    ) -> Result<(), Error> {
-        let ours: Vec<&Instance> = instances
-            .iter()
-            .filter(|i| i.state != node::InstanceState::Terminated)
-            .collect();
-        let ids: Vec<String> = ours.iter().map(|instance| instance.id.clone()).collect();
-        let mut conn = self.site.pool.acquire().await?;
-        let known: HashSet<String> = store::node::known_instances(&mut conn, &ids)
-            .await?
-            .into_iter()
-            .collect();
-        let open: HashSet<LaunchId> = store::launch::all_open(&mut conn)
-            .await?
-            .into_iter()
-            .collect();
-        drop(conn);
-        let is_awaited = |instance: &Instance| {
-            instance
-                .tags
-                .get(tags::LAUNCH)
-                .and_then(|id| id.parse().ok())
-                .is_some_and(|id| open.contains(&LaunchId(id)))
-        };
-        let strangers: HashSet<String> = ours
-            .iter()
-            .filter(|instance| !known.contains(&instance.id) && !is_awaited(instance))
-            .filter(|instance| instance.state != node::InstanceState::ShuttingDown)
-            .map(|instance| instance.id.clone())
-            .collect();
-        let again: Vec<String> = strangers.intersection(last_seen).cloned().collect();
-        *last_seen = strangers;
-        if !again.is_empty() {
-            warn!(instances = ?again, "terminating instances of this installation that no node knows");
-            for instance in &again {
-                // One by one: one that is protected must not keep the others running.
-                let ended = self
-                    .site
-                    .cloud
-                    .terminate_instances(std::slice::from_ref(instance))
-                    .await;
-                if let Err(error) = ended {
-                    warn!(instance, %error, "it can't be terminated; trying again");
-                }
-            }
-        }
         Ok(())
     }
 }
@@ -259,8 +261,13 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-fn is_changing(node: &Watched) -> bool {
-    matches!(node.state, NodeState::Deploying | NodeState::Terminating)
+/// The nodes that are on their way from one state to another.
+fn changing(nodes: &[Watched]) -> BTreeMap<NodeId, NodeState> {
+    nodes
+        .iter()
+        .filter(|node| matches!(node.state, NodeState::Deploying | NodeState::Terminating))
+        .map(|node| (node.id, node.state))
+        .collect()
 }
 
 /// Where the node can be reached, by what EC2 shows; a stopped instance has lost its public address.

@@ -12,15 +12,11 @@ use domain::{ids::NetworkId, network::ObjectKind};
 use super::{Look, Stop};
 use crate::{Error, site::Site};
 
-/// After this time a new object is in every listing (EC2 API guide, "Eventual consistency", speaks of seconds), and one
-/// that is not listed is gone.
-const LISTED_WITHIN: TimeDelta = TimeDelta::seconds(120);
-
 /// What was asked for before.
 pub(crate) enum Asked {
-    /// Nothing, or so long ago that it would be listed.
+    /// Nothing that is still there.
     Nothing,
-    /// This object, which may be too young to be listed.
+    /// This object, which listings do not show, or not yet.
     Made(String),
 }
 
@@ -39,8 +35,10 @@ pub(crate) async fn asked(
         TimeDelta::from_std(site.config.new_objects_show_within).unwrap_or(TimeDelta::MAX);
     match creation {
         Some(creation) => match creation.object_id {
-            Some(id) if creation.asked_ago < LISTED_WITHIN => Ok(Asked::Made(id)),
-            None if creation.asked_ago < shown_after => Err(Stop::NotYet(kind)),
+            Some(id) if !site.sightings.missed(&id) => Ok(Asked::Made(id)),
+            None if creation.asked_ago < shown_after => {
+                Err(Stop::NotYet(format!("the {} was made", kind.as_str())))
+            }
             _ => Ok(Asked::Nothing),
         },
         None => Ok(Asked::Nothing),
@@ -65,6 +63,7 @@ pub(crate) async fn know(
     kind: ObjectKind,
     id: &str,
 ) -> Result<(), Error> {
+    site.sightings.seen(id);
     if written_down(site, network, kind).await?.as_deref() == Some(id) {
         return Ok(());
     }
@@ -98,13 +97,15 @@ pub(crate) async fn create<T>(
             Ok(made)
         }
         Err(error) => {
+            let mut tx = site.fence().await?;
             if error.may_have_taken_effect() {
                 site.look_for_leftovers();
+                // It may have been made up to this moment, and shows so much later.
+                store::network::creation::ask(&mut tx, network, kind).await?;
             } else {
-                let mut tx = site.fence().await?;
                 store::network::creation::forget(&mut tx, network, kind).await?;
-                tx.commit().await?;
             }
+            tx.commit().await?;
             Err(error.into())
         }
     }

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use aws::Instance;
+use aws::{Instance, Turn};
 use chrono::TimeDelta;
 use domain::{ids::LaunchId, tags};
 use store::launch::Launch;
@@ -23,8 +23,6 @@ const ZONE_OUT_FOR: TimeDelta = TimeDelta::minutes(3);
 const SUBNET_OUT_FOR: TimeDelta = TimeDelta::seconds(30);
 /// How long EC2 remembers a token is not documented: after this time the instances are looked for by their tag first.
 const TOKEN_TRUSTED_FOR: TimeDelta = TimeDelta::minutes(5);
-/// An object that a launch names may be too young to be known everywhere; after this time it is missing for good.
-const NOT_THERE_PASSES_WITHIN: TimeDelta = TimeDelta::minutes(1);
 const LONGEST_PAUSE_S: i64 = 60;
 /// How long after a look for a launch's instances the next one follows.
 const FIND_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(2);
@@ -63,39 +61,85 @@ pub(crate) async fn find(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(
         .iter()
         .filter(|launch| ids.contains(&launch.id))
     {
-        let found = launched_by(look, launch.id).await?;
-        if !found.is_empty() {
-            succeed(site, look, launch, &found).await?;
-            continue;
+        match look_up(site, look, launch).await? {
+            Found::All(found) => succeed(site, look, launch, &found).await?,
+            Found::Some => look_later(site, look, launch).await?,
+            // Should one show up even later than this, the sweep terminates it: no node and no open launch knows it.
+            Found::Nothing if launch.last_sent_ago.is_some_and(|ago| ago >= grace) => {
+                abandon(site, look, launch).await?;
+            }
+            Found::Nothing => look_later(site, look, launch).await?,
         }
-        // Should one show up even later than this, the sweep terminates it: no node and no open launch knows it.
-        let is_too_young = launch.sent_ago.is_none_or(|ago| ago < grace);
-        let mut tx = site.fence().await?;
-        store::cluster::lock_under_way(&mut tx, look.cluster.id).await?;
-        if is_too_young {
-            store::launch::look_later(&mut tx, launch.id, FIND_AGAIN_AFTER).await?;
-        } else {
-            store::launch::abandon(&mut tx, launch.id).await?;
-        }
-        tx.commit().await?;
     }
     Ok(())
 }
 
+async fn look_later(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error> {
+    let mut tx = site.fence().await?;
+    store::cluster::lock_under_way(&mut tx, look.cluster.id).await?;
+    store::launch::look_later(&mut tx, launch.id, FIND_AGAIN_AFTER).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Nothing has come of the launch, and it is not sent again: its nodes are free to be placed anew.
+async fn abandon(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error> {
+    let mut tx = site.fence().await?;
+    store::cluster::lock_under_way(&mut tx, look.cluster.id).await?;
+    store::launch::abandon(&mut tx, launch.id).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What EC2 shows of a launch.
+enum Found {
+    Nothing,
+    /// Instances, of which there may be more that are too young to be listed.
+    Some,
+    /// All that there will be.
+    All(Vec<Instance>),
+}
+
+/// Looks for the instances of a launch by their tag. A launch may make fewer than were asked for; whether these are all is
+/// known once those of its last sending would be listed.
+async fn look_up(site: &Site, look: &Look, launch: &Launch) -> Result<Found, Error> {
+    let found = look
+        .cloud
+        .instances_tagged(tags::LAUNCH, &launch.id.to_string())
+        .await?;
+    let all_are_listed = found.len() >= launch.count as usize
+        || launch
+            .last_sent_ago
+            .is_some_and(|ago| ago >= shown_after(site));
+    Ok(match found {
+        found if found.is_empty() => Found::Nothing,
+        found if all_are_listed => Found::All(found),
+        _ => Found::Some,
+    })
+}
+
+/// How soon what is made is in every listing.
+fn shown_after(site: &Site) -> TimeDelta {
+    TimeDelta::from_std(site.config.new_objects_show_within).unwrap_or(TimeDelta::MAX)
+}
+
 async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error> {
     if launch.sent_ago.is_some_and(|ago| ago > TOKEN_TRUSTED_FOR) {
-        let found = launched_by(look, launch.id).await?;
-        if !found.is_empty() {
-            return succeed(site, look, launch, &found).await;
+        match look_up(site, look, launch).await? {
+            Found::All(found) => return succeed(site, look, launch, &found).await,
+            Found::Some => return look_later(site, look, launch).await,
+            Found::Nothing => {}
         }
     }
-    let turn = look.cloud.turn_to_launch(launch.count).await?;
+    let Some(turn) = turn(look, launch).await? else {
+        return Ok(());
+    };
     let pause = TimeDelta::seconds((2_i64 << launch.attempts.min(5)).min(LONGEST_PAUSE_S));
     // What was canceled since the look is not sent any more.
     let Some(mut tx) = fence_unchanged(site, look).await? else {
         return Ok(());
     };
-    if !store::launch::mark_sent(&mut tx, launch.id, pause).await? {
+    if !store::launch::mark_sent(&mut tx, launch.id, pause, look.view.deadline).await? {
         return Ok(());
     }
     tx.commit().await?;
@@ -109,11 +153,17 @@ async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error
     }
 }
 
-async fn launched_by(look: &Look, launch: LaunchId) -> Result<Vec<Instance>, Error> {
-    Ok(look
-        .cloud
-        .instances_tagged(tags::LAUNCH, &launch.to_string())
-        .await?)
+/// Waits until EC2's limits allow the launch; none where its time is up before.
+async fn turn(look: &Look, launch: &Launch) -> Result<Option<Turn>, Error> {
+    let turn = look.cloud.turn_to_launch(launch.count);
+    let Some(deadline) = look.view.deadline else {
+        return Ok(Some(turn.await?));
+    };
+    let left = (deadline - look.view.now).to_std().unwrap_or_default();
+    match tokio::time::timeout(left, turn).await {
+        Ok(turn) => Ok(Some(turn?)),
+        Err(_) => Ok(None),
+    }
 }
 
 async fn apply_error(
@@ -122,9 +172,11 @@ async fn apply_error(
     launch: &Launch,
     error: aws::Error,
 ) -> Result<(), Error> {
-    let is_young = launch
-        .sent_ago
-        .is_none_or(|ago| ago < NOT_THERE_PASSES_WITHIN);
+    let shown_after = shown_after(site);
+    // An object that the launch names may be too young to be known everywhere.
+    let is_young = launch.sent_ago.is_none_or(|ago| ago < shown_after);
+    // And so may be what an earlier sending has launched.
+    let was_sent_lately = launch.last_sent_ago.is_some_and(|ago| ago < shown_after);
     // A refusal of a launch that was sent before says nothing about the earlier one, whose answer may have been lost:
     // credentials are checked before the token is looked at.
     let is_about_this_call = matches!(
@@ -137,11 +189,12 @@ async fn apply_error(
             | aws::Error::InUse(_)
     );
     if launch.sent_ago.is_some() && is_about_this_call {
-        let found = launched_by(look, launch.id).await?;
-        if !found.is_empty() {
-            return succeed(site, look, launch, &found).await;
+        match look_up(site, look, launch).await? {
+            Found::All(found) => return succeed(site, look, launch, &found).await,
+            Found::Some => return look_later(site, look, launch).await,
+            Found::Nothing => {}
         }
-        if is_young {
+        if was_sent_lately {
             return site
                 .log(
                     look.cluster.action_id,
@@ -167,13 +220,21 @@ async fn apply_error(
             )
             .await
         }
-        // The token was good for instances once: they are found by their tag, whatever has become of them.
+        // The token was good for instances once: they are found by their tag, whatever has become of them. Where EC2 has
+        // forgotten even those that are terminated, nothing of them runs.
         aws::Error::TokenSpent(_) | aws::Error::TokenMismatch(_) => {
-            let found = launched_by(look, launch.id).await?;
-            if found.is_empty() {
-                refuse(site, look, launch, &error, None).await
-            } else {
-                succeed(site, look, launch, &found).await
+            match look_up(site, look, launch).await? {
+                Found::All(found) => succeed(site, look, launch, &found).await,
+                Found::Some => look_later(site, look, launch).await,
+                Found::Nothing if matches!(error, aws::Error::TokenSpent(_)) => {
+                    site.log(
+                        look.cluster.action_id,
+                        &format!("{error}; launching anew what it should have been"),
+                    )
+                    .await?;
+                    abandon(site, look, launch).await
+                }
+                Found::Nothing => refuse(site, look, launch, &error, None).await,
             }
         }
         aws::Error::NoCapacity(_) => {
@@ -189,6 +250,12 @@ async fn apply_error(
                 Some((subnet_id, SUBNET_OUT_FOR)),
             )
             .await
+        }
+        // It is not there any more: the nodes go where the network is by now, or it says that it is gone.
+        error if error.is_about_the_network() => {
+            site.forget_network(look.cluster.id).await;
+            let subnet_id = Some(launch.request.subnet_id.as_str());
+            refuse(site, look, launch, error, Some((subnet_id, SUBNET_OUT_FOR))).await
         }
         aws::Error::NotThere(_)
         | aws::Error::AccountLimit(_)

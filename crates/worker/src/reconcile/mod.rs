@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{
     ids::ClusterId,
-    network::ObjectKind,
     plan::{Step, next_step},
 };
 use sqlx::{Postgres, Transaction};
@@ -43,8 +42,8 @@ pub(crate) enum Stop {
     Fail(String),
     /// Try again later.
     Later(Error),
-    /// Whether an object of this kind was made shows in a moment; no other is asked for before.
-    NotYet(ObjectKind),
+    /// EC2 shows in a moment whether this (in words) is there; till then nothing is decided.
+    NotYet(String),
 }
 
 impl From<Error> for Stop {
@@ -164,9 +163,8 @@ pub(crate) async fn run(site: &Arc<Site>, cluster: ClusterId) -> Result<Rest, Er
         match outcome {
             Ok(()) => {}
             Err(Stop::Fail(reason)) => fail(site, &look, &reason).await?,
-            Err(Stop::NotYet(kind)) => {
-                let kind = kind.as_str();
-                let line = format!("Waiting until EC2 shows whether the {kind} was made");
+            Err(Stop::NotYet(what)) => {
+                let line = format!("Waiting until EC2 shows whether {what}");
                 log_once(site, &look, &line).await?;
                 return Ok(Rest::Waiting);
             }

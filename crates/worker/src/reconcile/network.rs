@@ -24,15 +24,22 @@ const AUTO: &str = "auto";
 
 /// Finds the cluster's network, and makes what is missing of it.
 pub(crate) async fn prepare(site: &Site, look: &Look) -> Result<Network, Stop> {
-    let _one_creator = site.network.lock().await;
     let found = match &look.cluster.provider_options.vpc {
-        Some(vpc) if !vpc.subnets.is_empty() => given_subnets(site, look, vpc).await?,
         Some(vpc) => {
-            let vpc = given_vpc(look, &vpc.id).await?;
-            managed_subnets(site, look, &vpc, false).await?
+            let _one_maker = site.makers.of(&vpc.id).await;
+            if vpc.subnets.is_empty() {
+                let vpc = given_vpc(site, look, &vpc.id).await?;
+                managed_subnets(site, look, &vpc, false).await?
+            } else {
+                given_subnets(site, look, vpc).await?
+            }
         }
         None => {
+            let one_maker = site.makers.of(AUTO).await;
             let (vpc, is_ours) = dc_vpc(site, look).await?;
+            drop(one_maker);
+            // A cluster may name the same VPC by its id.
+            let _one_maker = site.makers.of(&vpc.id).await;
             managed_subnets(site, look, &vpc, is_ours).await?
         }
     };
@@ -61,25 +68,18 @@ async fn given_subnets(
     wanted: &provider_options::Vpc,
 ) -> Result<Network, Stop> {
     let (vpc, found, offering) = tokio::try_join!(
-        given_vpc(look, &wanted.id),
+        given_vpc(site, look, &wanted.id),
         async { Ok(look.cloud.subnets_by_id(&wanted.subnets).await?) },
         offering(look),
     )?;
     for id in &wanted.subnets {
-        match found.iter().find(|subnet| subnet.id == *id) {
-            None => {
-                return Err(Stop::Fail(format!(
-                    "provider_options.vpc.subnets: {id} does not exist in {}",
-                    look.cluster.region
-                )));
-            }
-            Some(subnet) if subnet.vpc_id != vpc.id => {
-                return Err(Stop::Fail(format!(
-                    "provider_options.vpc.subnets: {id} is in {}, not in {}",
-                    subnet.vpc_id, vpc.id
-                )));
-            }
-            Some(_) => {}
+        let subnet = found.iter().find(|subnet| subnet.id == *id);
+        let subnet = given(site, look, "provider_options.vpc.subnets", id, subnet)?;
+        if subnet.vpc_id != vpc.id {
+            return Err(Stop::Fail(format!(
+                "provider_options.vpc.subnets: {id} is in {}, not in {}",
+                subnet.vpc_id, vpc.id
+            )));
         }
     }
     let security_group_ids = security_group::of_cluster(site, look, &vpc.id, None).await?;
@@ -92,13 +92,30 @@ async fn given_subnets(
     })
 }
 
-async fn given_vpc(look: &Look, vpc_id: &str) -> Result<Vpc, Stop> {
-    look.cloud.vpc(vpc_id).await?.ok_or_else(|| {
-        Stop::Fail(format!(
-            "provider_options.vpc.id: {vpc_id} does not exist in {}",
+async fn given_vpc(site: &Site, look: &Look, vpc_id: &str) -> Result<Vpc, Stop> {
+    let found = look.cloud.vpc(vpc_id).await?;
+    given(site, look, "provider_options.vpc.id", vpc_id, found)
+}
+
+/// An object that the user names in `field`, as it was found. One that was made a moment ago may not be listed yet.
+pub(crate) fn given<T>(
+    site: &Site,
+    look: &Look,
+    field: &str,
+    id: &str,
+    found: Option<T>,
+) -> Result<T, Stop> {
+    match found {
+        Some(found) => {
+            site.sightings.seen(id);
+            Ok(found)
+        }
+        None if site.sightings.missed(id) => Err(Stop::Fail(format!(
+            "{field}: {id} does not exist in {}",
             look.cluster.region
-        ))
-    })
+        ))),
+        None => Err(Stop::NotYet(format!("{id} exists"))),
+    }
 }
 
 /// The zones that offer the cluster's node type.
@@ -119,9 +136,14 @@ async fn dc_vpc(site: &Site, look: &Look) -> Result<(Vpc, bool), Stop> {
         installation: vpc.tags.installation(),
     });
     let known = creation::written_down(site, network_id, kind).await?;
-    if let Some(id) =
-        network::choose(candidates, &installation, known.as_deref()).map(str::to_owned)
+    let chosen = network::choose(candidates, &installation, known.as_deref()).map(str::to_owned);
+    // Where the one in use is not listed for a moment, another one is no better.
+    if let Some(known) = known.filter(|known| Some(known) != chosen.as_ref())
+        && !site.sightings.missed(&known)
     {
+        return Ok((vpc_in_use(site, known), true));
+    }
+    if let Some(id) = chosen {
         let index = there
             .iter()
             .position(|vpc| vpc.id == id)
@@ -133,15 +155,10 @@ async fn dc_vpc(site: &Site, look: &Look) -> Result<(Vpc, bool), Stop> {
         }
         return Ok((vpc, is_ours));
     }
-    let wanted = tags::network(site.installation, tags::VPC_NAME);
     if let Asked::Made(id) = creation::asked(site, network_id, kind).await? {
-        let vpc = Vpc {
-            id,
-            cidr: VPC_CIDR.to_owned(),
-            tags: Tags(wanted.into_iter().collect()),
-        };
-        return Ok((vpc, true));
+        return Ok((vpc_in_use(site, id), true));
     }
+    let wanted = tags::network(site.installation, tags::VPC_NAME);
     let call = look.cloud.create_vpc(VPC_CIDR, &wanted);
     let vpc = creation::create(site, look, network_id, kind, call, |vpc| {
         let line = format!("Created VPC {} ({}, {VPC_CIDR})", vpc.id, tags::VPC_NAME);
@@ -149,6 +166,16 @@ async fn dc_vpc(site: &Site, look: &Look) -> Result<(Vpc, bool), Stop> {
     })
     .await?;
     Ok((vpc, true))
+}
+
+/// The `dc-vpc` of this installation as it was made.
+fn vpc_in_use(site: &Site, id: String) -> Vpc {
+    let tags = tags::network(site.installation, tags::VPC_NAME);
+    Vpc {
+        id,
+        cidr: VPC_CIDR.to_owned(),
+        tags: Tags(tags.into_iter().collect()),
+    }
 }
 
 /// A VPC in which Berth makes the subnets that are missing: one per zone that can run the node type.
@@ -277,10 +304,16 @@ async fn connect(
         installation: table.tags.installation(),
     });
     let known = creation::written_down(site, network_id, ObjectKind::RouteTable).await?;
-    let table = match network::choose(candidates, &installation, known.as_deref()) {
-        Some(id) => tables.iter().find(|table| table.id == id).cloned(),
-        None => None,
-    };
+    let chosen = network::choose(candidates, &installation, known.as_deref());
+    let table = tables
+        .iter()
+        .find(|table| Some(table.id.as_str()) == chosen)
+        .cloned();
+    if let Some(known) = known.filter(|known| Some(known.as_str()) != chosen)
+        && !site.sightings.missed(&known)
+    {
+        return Err(Stop::NotYet(format!("the route table {known} is there")));
+    }
     if let Some(table) = &table {
         // It is listed, so that one that is missing later is another one, with another token.
         let mut tx = site.fence().await?;
@@ -305,9 +338,18 @@ async fn connect(
         None => route_table(site, look, network_id, vpc_id).await?,
     };
     if !table.has_default_route {
-        look.cloud
+        let routed = look
+            .cloud
             .create_default_route(&table.id, &gateway_id)
-            .await?;
+            .await;
+        if let Err(error) = routed {
+            // Somebody may have detached it since the look; then the next look finds the network as it is now.
+            let attached = look.cloud.gateway_of(vpc_id).await?;
+            return Err(match attached {
+                Some(gateway) if gateway.id == gateway_id => error.into(),
+                _ => Stop::Later(error.into()),
+            });
+        }
         let line = format!("Routed 0.0.0.0/0 to {gateway_id} in {}", table.id);
         site.log(look.cluster.action_id, &line).await?;
     }
@@ -360,10 +402,7 @@ async fn gateway(
     if let Some(gateway) = look.cloud.gateway_of(vpc_id).await? {
         if known.is_some_and(|known| known != gateway.id) {
             // A VPC has one gateway, and another one was faster: ours is of no use.
-            let mut tx = site.fence().await?;
-            store::network::creation::forget(&mut tx, network_id, kind).await?;
-            tx.commit().await?;
-            site.look_for_leftovers();
+            give_up_gateway(site, network_id).await?;
         }
         return Ok(gateway.id);
     }
@@ -400,8 +439,27 @@ async fn gateway(
             }
         },
     };
-    look.cloud.attach_gateway(&gateway_id, vpc_id).await?;
+    if let Err(error) = look.cloud.attach_gateway(&gateway_id, vpc_id).await {
+        if error.may_pass() {
+            return Err(error.into());
+        }
+        give_up_gateway(site, network_id).await?;
+        // Another one that was attached since the look is as good.
+        return match look.cloud.gateway_of(vpc_id).await? {
+            Some(gateway) => Ok(gateway.id),
+            None => Err(error.into()),
+        };
+    }
     let line = format!("Attached internet gateway {gateway_id} to {vpc_id}");
     site.log(look.cluster.action_id, &line).await?;
     Ok(gateway_id)
+}
+
+/// Forgets our gateway: it is left over, unless it is found again.
+async fn give_up_gateway(site: &Site, network_id: NetworkId) -> Result<(), Stop> {
+    let mut tx = site.fence().await?;
+    store::network::creation::forget(&mut tx, network_id, ObjectKind::InternetGateway).await?;
+    tx.commit().await?;
+    site.look_for_leftovers();
+    Ok(())
 }

@@ -7,7 +7,7 @@ use domain::{
     tags,
 };
 
-use super::{Look, Stop, creation};
+use super::{Look, Stop, creation, network::given};
 use crate::{Error, site::Site};
 
 /// SSH, the Docker engine's TLS port, and everything between the nodes.
@@ -20,14 +20,14 @@ pub(crate) async fn of_cluster(
     vpc_id: &str,
     network_id: Option<NetworkId>,
 ) -> Result<Vec<String>, Stop> {
-    let given = look
+    let of_user = look
         .cluster
         .provider_options
         .vpc
         .as_ref()
         .map(|vpc| vpc.security_groups.as_slice());
-    match given {
-        Some(given) if !given.is_empty() => check(look, vpc_id, given).await,
+    match of_user {
+        Some(wanted) if !wanted.is_empty() => check(site, look, vpc_id, wanted).await,
         _ => {
             let network_id = match network_id {
                 Some(id) => id,
@@ -44,26 +44,30 @@ pub(crate) async fn of_cluster(
     }
 }
 
-async fn check(look: &Look, vpc_id: &str, given: &[String]) -> Result<Vec<String>, Stop> {
-    let found = look.cloud.security_groups_by_id(given).await?;
-    for id in given {
-        match found.iter().find(|group| group.id == *id) {
-            None => {
-                return Err(Stop::Fail(format!(
-                    "provider_options.vpc.security_groups: {id} does not exist in {}",
-                    look.cluster.region
-                )));
-            }
-            Some(group) if group.vpc_id != vpc_id => {
-                return Err(Stop::Fail(format!(
-                    "provider_options.vpc.security_groups: {id} belongs to {}, not to {vpc_id}",
-                    group.vpc_id
-                )));
-            }
-            Some(_) => {}
+async fn check(
+    site: &Site,
+    look: &Look,
+    vpc_id: &str,
+    wanted: &[String],
+) -> Result<Vec<String>, Stop> {
+    let found = look.cloud.security_groups_by_id(wanted).await?;
+    for id in wanted {
+        let group = found.iter().find(|group| group.id == *id);
+        let group = given(
+            site,
+            look,
+            "provider_options.vpc.security_groups",
+            id,
+            group,
+        )?;
+        if group.vpc_id != vpc_id {
+            return Err(Stop::Fail(format!(
+                "provider_options.vpc.security_groups: {id} belongs to {}, not to {vpc_id}",
+                group.vpc_id
+            )));
         }
     }
-    Ok(given.to_vec())
+    Ok(wanted.to_vec())
 }
 
 async fn default_group(

@@ -51,6 +51,9 @@ pub(crate) async fn settle(
         store::action::finish(&mut tx, action, end).await?;
     }
     tx.commit().await?;
+    if !matches!(end, End::Success) {
+        site.look_for_leftovers();
+    }
     info!(%state, ?end, "the cluster has come to rest");
     Ok(())
 }

@@ -63,6 +63,7 @@ pub(crate) async fn ensure(
         })
         .partition(is_unfinished);
     adopt(site, base, &decided, &there).await?;
+    wait_for_listing(site, &decided, &there)?;
     let missing: Vec<String> = zones
         .iter()
         .filter(|zone| offering.contains(*zone))
@@ -102,6 +103,19 @@ pub(crate) async fn ensure(
         }
     }
     Ok(made)
+}
+
+/// A finished subnet that is not listed for a moment is no reason to make another one, nor to take its place for one
+/// that was never finished: launches may be on their way into it.
+fn wait_for_listing(site: &Site, decided: &[Block], there: &[Subnet]) -> Result<(), Stop> {
+    for id in decided.iter().filter_map(|block| block.subnet_id.as_ref()) {
+        if there.iter().any(|subnet| subnet.id == *id) {
+            site.sightings.seen(id);
+        } else if !site.sightings.missed(id) {
+            return Err(Stop::NotYet(format!("the subnet {id} is there")));
+        }
+    }
+    Ok(())
 }
 
 /// Writes down the finished subnets of this installation that no row knows.
@@ -202,6 +216,9 @@ async fn create(
         .create_subnet(&base.vpc.id, zone, &block.to_string(), &wanted)
         .await
         .map_err(|error| {
+            if error.may_have_taken_effect() {
+                site.look_for_leftovers();
+            }
             // Somebody else took the block since the look: the next look sees it and decides anew.
             match error {
                 aws::Error::AlreadyThere(_) => Stop::Later(error.into()),

@@ -3,7 +3,7 @@
 use domain::ids::NodeId;
 
 use super::Look;
-use crate::{Error, site::Site};
+use crate::{Error, site::Site, termination};
 
 /// The most instances in one call.
 const MAX_BATCH: usize = 1000;
@@ -18,61 +18,32 @@ pub(crate) async fn ask(site: &Site, look: &Look, nodes: &[NodeId]) -> Result<()
         .filter_map(|node| Some((node.id, node.instance_id.clone()?)))
         .collect();
     for batch in wanted.chunks(MAX_BATCH) {
-        let (asked, refusal) = ask_batch(look, batch).await;
-        if !asked.is_empty() {
-            let ids: Vec<&str> = asked
+        let instances: Vec<String> = batch.iter().map(|(_, instance)| instance.clone()).collect();
+        let asked = termination::ask(&*look.cloud, &instances).await;
+        if !asked.taken.is_empty() {
+            let taken: Vec<&(NodeId, String)> = batch
                 .iter()
-                .map(|(_, instance)| instance.as_str())
+                .filter(|(_, instance)| asked.taken.contains(instance))
                 .collect();
-            let nodes: Vec<NodeId> = asked.iter().map(|(node, _)| *node).collect();
+            let nodes: Vec<NodeId> = taken.iter().map(|(node, _)| *node).collect();
             let mut tx = site.fence().await?;
             // The cluster before its nodes, as everybody locks them.
             store::cluster::lock_under_way(&mut tx, look.cluster.id).await?;
             store::node::mark_terminate_requested(&mut tx, &nodes).await?;
-            let lines: Vec<(NodeId, String)> = asked
+            let lines: Vec<(NodeId, String)> = taken
                 .iter()
                 .map(|(node, instance)| (*node, format!("Terminating {instance}")))
                 .collect();
             store::action::log_on_nodes(&mut tx, &lines).await?;
             if let Some(action) = look.cluster.action_id {
-                let line = format!("Terminating {}", ids.join(", "));
+                let line = format!("Terminating {}", asked.taken.join(", "));
                 store::action::log(&mut tx, action, &line).await?;
             }
             tx.commit().await?;
         }
-        if let Some(error) = refusal {
+        if let Some(error) = asked.error {
             return Err(error.into());
         }
     }
     Ok(())
-}
-
-/// Asks for all at once. Where that is refused, it is because of one of them (one unknown id, or one that is protected,
-/// refuses the whole call), so each is asked for by itself. Answers with those that EC2 took, and with a refusal.
-async fn ask_batch(
-    look: &Look,
-    batch: &[(NodeId, String)],
-) -> (Vec<(NodeId, String)>, Option<aws::Error>) {
-    let ids: Vec<String> = batch.iter().map(|(_, instance)| instance.clone()).collect();
-    match look.cloud.terminate_instances(&ids).await {
-        Ok(()) => return (batch.to_vec(), None),
-        Err(error @ (aws::Error::Throttled(_) | aws::Error::OutcomeUnknown(_))) => {
-            return (Vec::new(), Some(error));
-        }
-        Err(_) => {}
-    }
-    let mut asked = Vec::new();
-    let mut refusal = None;
-    for (node, instance) in batch {
-        match look
-            .cloud
-            .terminate_instances(std::slice::from_ref(instance))
-            .await
-        {
-            // What EC2 does not know, the sweep decides on.
-            Ok(()) | Err(aws::Error::NotThere(_)) => asked.push((*node, instance.clone())),
-            Err(error) => refusal = Some(error),
-        }
-    }
-    (asked, refusal)
 }
