@@ -1,8 +1,10 @@
 //! Launches: sent once, looked for by their tag, and shared out fairly.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sim::{Fault, FaultRule, HideRule};
-use tests::{ACCOUNT, Options, Shift, World, theirs, wait_for};
+use tests::{ACCOUNT, Options, Shift, World, fast_worker, theirs, wait_for};
 
 const REGION: &str = "sa-east-1";
 
@@ -90,6 +92,14 @@ async fn i6_a_new_vpc_that_no_listing_shows_yet_is_not_made_twice() {
     world.finish().await;
 }
 
+/// A worker whose launches may wait for their turn.
+fn patient_worker() -> worker::Config {
+    worker::Config {
+        launch_deadline: Duration::from_secs(600),
+        ..fast_worker()
+    }
+}
+
 /// The cluster that each launch is for, in the order in which they were sent.
 fn launched_for(world: &World) -> Vec<String> {
     let is_launch = |call: &sim::RecordedCall| {
@@ -141,7 +151,7 @@ async fn a_deploy_of_a_thousand_nodes_does_not_stall_one_of_two_and_none_is_thro
     world.sim().reset_calls();
     let (_, of_large) = deploy("large", 980).await;
     let (small, of_small) = deploy("small", 2).await;
-    let shift = Shift::begin(&world);
+    let shift = Shift::begin_with(&world, patient_worker());
     assert_eq!(world.ended(&of_small).await["state"], "Success");
     let order = launched_for(&world);
     let small = small["uuid"].as_str().unwrap();

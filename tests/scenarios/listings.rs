@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sim::{Fault, FaultRule, HideRule};
-use tests::{ACCOUNT, Options, World, fast_worker, theirs, wait_for};
+use tests::{ACCOUNT, Options, Shift, World, fast_worker, theirs, wait_for};
 
 const REGION: &str = "sa-east-1";
 
@@ -319,7 +319,13 @@ async fn i5_a_part_of_a_launch_that_is_listed_is_not_taken_for_all_of_it() {
         .hide(ACCOUNT, REGION, &HideRule::next("instance", 1))
         .unwrap();
     let (_, action) = ask_to_deploy(&world, "web", more).await;
-    let (stop, worker) = begin(&world);
+    let shift = Shift::begin_with(
+        &world,
+        worker::Config {
+            new_objects_show_within: Duration::from_secs(600),
+            ..fast_worker()
+        },
+    );
     wait_for("the launch", || async {
         (world.instances(REGION).len() == 3).then_some(())
     })
@@ -347,24 +353,6 @@ async fn i5_a_part_of_a_launch_that_is_listed_is_not_taken_for_all_of_it() {
         .await
         .unwrap();
     assert_eq!(known, 3);
-    stop.cancel();
-    worker.await.unwrap();
+    shift.end().await;
     world.finish().await;
-}
-
-/// A worker that waits for a minute until it takes a listing for whole.
-fn begin(
-    world: &World,
-) -> (
-    tokio_util::sync::CancellationToken,
-    tokio::task::JoinHandle<()>,
-) {
-    let stop = tokio_util::sync::CancellationToken::new();
-    let clouds = std::sync::Arc::new(aws::Connector::to(world.endpoint.clone()));
-    let config = worker::Config {
-        new_objects_show_within: Duration::from_secs(60),
-        ..fast_worker()
-    };
-    let worker = worker::Worker::new(world.pool.clone(), clouds, config);
-    (stop.clone(), tokio::spawn(worker.run(stop)))
 }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use aws::Connector;
 use domain::ids::WorkerId;
 use serde_json::json;
-use sim::{Fault, FaultRule};
-use tests::{Options, World, fast_worker, wait_for};
+use sim::{Fault, FaultRule, HideRule};
+use tests::{ACCOUNT, Options, Shift, World, fast_worker, wait_for};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -30,17 +30,13 @@ async fn a_worker_that_is_lost_inside_a_transaction_does_not_keep_its_site() {
     let lease = store::site::acquire(&mut conn, owner, Duration::from_millis(100)).await;
     let lease = lease.unwrap().expect("a site");
     let transaction = store::site::fence(&lost, &lease).await.unwrap();
-    let stop = CancellationToken::new();
-    let clouds = Arc::new(Connector::to(world.endpoint.clone()));
-    let next = worker::Worker::new(world.pool.clone(), clouds, fast_worker());
-    let next = tokio::spawn(next.run(stop.clone()));
+    let next = Shift::begin(&world);
     assert_eq!(world.ended(&action).await["state"], "Success");
     transaction
         .commit()
         .await
         .expect_err("what it had begun is undone");
-    stop.cancel();
-    next.await.unwrap();
+    next.end().await;
     world.finish().await;
 }
 
@@ -78,14 +74,10 @@ async fn a_worker_that_stops_does_not_wait_for_a_call_that_hangs() {
         .await
         .unwrap();
     assert_eq!(owner, None, "the site is given back");
-    let stop = CancellationToken::new();
-    let clouds = Arc::new(Connector::to(world.endpoint.clone()));
-    let next = worker::Worker::new(world.pool.clone(), clouds, fast_worker());
-    let next = tokio::spawn(next.run(stop.clone()));
+    let next = Shift::begin(&world);
     assert_eq!(world.ended(&action).await["state"], "Success");
     assert_eq!(world.instances(REGION).len(), 4);
-    stop.cancel();
-    next.await.unwrap();
+    next.end().await;
     world.finish().await;
 }
 
@@ -149,14 +141,7 @@ async fn a_creation_whose_answer_is_lost_late_is_not_sent_again_at_once() {
         .add_fault(FaultRule::next("CreateVpc", Fault::HangAfterEffect));
     world
         .sim()
-        .hide(
-            tests::ACCOUNT,
-            REGION,
-            &sim::HideRule {
-                for_ms: None,
-                ..sim::HideRule::next("vpc", 1)
-            },
-        )
+        .hide(ACCOUNT, REGION, &HideRule::next("vpc", 1))
         .unwrap();
     let cluster = world.create(REGION, "t3.micro", 1, json!({})).await;
     let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
@@ -175,7 +160,7 @@ async fn a_creation_whose_answer_is_lost_late_is_not_sent_again_at_once() {
         log.contains(words).then_some(())
     })
     .await;
-    world.sim().unhide(tests::ACCOUNT, REGION);
+    world.sim().unhide(ACCOUNT, REGION);
     assert_eq!(world.ended(&action).await["state"], "Success");
     assert_eq!(world.sim().calls()["CreateVpc"], 1);
     world.finish().await;

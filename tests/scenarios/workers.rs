@@ -82,8 +82,11 @@ async fn i3_a_worker_that_slept_past_its_lease_writes_nothing() {
     assert_eq!(world.ended(&action).await["state"], "Success");
     assert_ne!(holder(&world).await.unwrap(), first);
     wait_for("the tags of every node", || async {
-        let tagged = |i: &sim::InstanceView| i.tags.contains_key("UUID");
-        world.instances(REGION).iter().all(tagged).then_some(())
+        let untagged: i64 = sqlx::query_scalar("SELECT count(*) FROM node WHERE tagged_at IS NULL")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        (untagged == 0).then_some(())
     })
     .await;
     let before = written(&world).await;
@@ -131,10 +134,14 @@ async fn a_worker_that_stops_is_followed_by_one_that_would_not_look_for_an_hour(
 #[tokio::test]
 async fn a_worker_that_stops_does_not_wait_for_its_turn_at_ec2() {
     let world = World::without_worker().await;
+    let patient = worker::Config {
+        launch_deadline: Duration::from_secs(600),
+        ..fast_worker()
+    };
     // EC2 grants 1,000 instances at once and two a second after that; these are a few more.
     let (_, first_action) = ask_to_deploy_named(&world, "large", 900).await;
     let (_, second_action) = ask_to_deploy_named(&world, "other", 110).await;
-    let (stop, first) = begin(&world, fast_worker());
+    let (stop, first) = begin(&world, patient.clone());
     wait_for("most launches", || async {
         (world.instances(REGION).len() >= 800).then_some(())
     })
@@ -144,7 +151,7 @@ async fn a_worker_that_stops_does_not_wait_for_its_turn_at_ec2() {
     let launched = world.instances(REGION).len();
     assert!(launched <= 1000, "{launched}");
     // Those that were not sent are the next one's.
-    let (stop, second) = begin(&world, fast_worker());
+    let (stop, second) = begin(&world, patient.clone());
     for action in [first_action, second_action] {
         assert_eq!(world.ended(&action).await["state"], "Success");
     }

@@ -6,7 +6,7 @@ use aws::{Clouds, Connector};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Options, World};
+use crate::{World, fast_worker};
 
 /// A worker between its beginning and its end.
 pub struct Shift {
@@ -17,9 +17,14 @@ pub struct Shift {
 impl Shift {
     /// A worker begins to work.
     pub fn begin(world: &World) -> Self {
+        Self::begin_with(world, fast_worker())
+    }
+
+    /// A worker that paces itself in another way begins to work.
+    pub fn begin_with(world: &World, config: worker::Config) -> Self {
         let shutdown = CancellationToken::new();
         let clouds: Arc<dyn Clouds> = Arc::new(Connector::to(world.endpoint.clone()));
-        let worker = worker::Worker::new(world.pool.clone(), clouds, Options::default().worker);
+        let worker = worker::Worker::new(world.pool.clone(), clouds, config);
         Self {
             worker: tokio::spawn(worker.run(shutdown.clone())),
             shutdown,
