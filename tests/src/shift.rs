@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aws::{Clouds, Connector};
+use aws::Clouds;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Options, World};
+use crate::{World, fast_connector, fast_worker};
 
 /// A worker between its beginning and its end.
 pub struct Shift {
@@ -18,8 +18,8 @@ impl Shift {
     /// A worker begins to work.
     pub fn begin(world: &World) -> Self {
         let shutdown = CancellationToken::new();
-        let clouds: Arc<dyn Clouds> = Arc::new(Connector::to(world.endpoint.clone()));
-        let worker = worker::Worker::new(world.pool.clone(), clouds, Options::default().worker);
+        let clouds: Arc<dyn Clouds> = Arc::new(fast_connector(world.endpoint.clone()));
+        let worker = worker::Worker::new(world.pool.clone(), clouds, fast_worker());
         Self {
             worker: tokio::spawn(worker.run(shutdown.clone())),
             shutdown,
