@@ -1,7 +1,7 @@
 //! The crash matrix, printed as a table.
 //!
 //!     cargo test -p tests --test crash_matrix              a sample, as a part of the whole test suite
-//!     cargo test -p tests --test crash_matrix -- --whole   every call of every flow, on both sides of its effect
+//!     cargo test -p tests --test crash_matrix -- --whole   every call of every flow, each with every death
 #![expect(
     clippy::print_stdout,
     reason = "this is a program whose output is its result"
@@ -10,7 +10,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tests::crash::{Flow, Row, Side, matrix};
+use tests::crash::{Death, Extent, Flow, Row, Run, matrix};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker-under-test");
 
@@ -30,29 +30,36 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let step = if arguments.whole { 1 } else { SAMPLE };
     let mut failures = Vec::new();
     println!(
-        "\n| flow | EC2 calls | killed before | killed after | not reached | clean | longest run |\n|---|---|---|---|---|---|---|"
+        "\n| flow | EC2 calls | killed before | killed after | killed twice | repeated | never reached | clean | longest run |\n|---|---|---|---|---|---|---|---|---|"
     );
     for (n, flow) in Flow::ALL.into_iter().enumerate() {
         let wanted = arguments.flow.as_deref().unwrap_or_default();
         if !flow.name().contains(wanted) {
             continue;
         }
-        // Another offset for each flow, so that a sample meets different kinds of calls.
-        let row = matrix(WORKER, flow, step, if step == 1 { 0 } else { n }).await;
+        let extent = if arguments.whole {
+            Extent::Whole
+        } else {
+            // Another offset for each flow, so that a sample meets different kinds of calls.
+            let (step, offset) = (SAMPLE, n);
+            Extent::Sample { step, offset }
+        };
+        let row = matrix(WORKER, flow, extent).await;
         print(&row);
-        failures.extend(row.runs.into_iter().filter(|run| run.failure.is_some()));
+        failures.extend(row.runs.into_iter().filter(|run| !run.is_clean()));
     }
     for run in &failures {
         println!(
             "\n{} killed {:?} call {} ({}):\n{}",
             run.flow.name(),
-            run.crash.side,
+            run.crash.death,
             run.crash.call,
-            run.action.as_deref().unwrap_or("?"),
-            run.failure.as_deref().unwrap_or_default()
+            run.killed_at.join(", then "),
+            run.failure
+                .as_deref()
+                .unwrap_or("no run came to so many calls")
         );
     }
     if failures.is_empty() {
@@ -67,21 +74,20 @@ async fn main() -> ExitCode {
 }
 
 fn print(row: &Row) {
-    let killed = |side| {
-        let at = row.runs.iter().filter(|run| run.crash.side == side);
-        at.filter(|run| run.action.is_some()).count()
-    };
-    let is_clean = |run: &&tests::crash::Run| run.failure.is_none();
-    let clean = row.runs.iter().filter(is_clean).count();
-    let unreached = row.runs.iter().filter(is_clean);
+    let count =
+        |is_meant: &dyn Fn(&Run) -> bool| row.runs.iter().filter(|run| is_meant(run)).count();
+    let killed = |death| count(&|run| run.crash.death == death && !run.killed_at.is_empty());
     let longest = row.runs.iter().map(|run| run.took).max();
     println!(
-        "| {} | {} | {} | {} | {} | {clean} of {} | {:.1} s |",
+        "| {} | {} | {} | {} | {} | {} | {} | {} of {} | {:.1} s |",
         row.flow.name(),
         row.calls,
-        killed(Side::Before),
-        killed(Side::After),
-        unreached.filter(|run| run.action.is_none()).count(),
+        killed(Death::Before),
+        killed(Death::After) + killed(Death::Twice) - count(&|run| run.killed_at.len() > 1),
+        count(&|run| run.killed_at.len() > 1),
+        row.runs.iter().map(|run| run.repeated).sum::<usize>(),
+        count(&|run| run.failure.is_none() && run.killed_at.is_empty()),
+        count(&Run::is_clean),
         row.runs.len(),
         longest.unwrap_or_default().as_secs_f64()
     );

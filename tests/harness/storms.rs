@@ -13,11 +13,14 @@ use std::{process::ExitCode, str::FromStr, sync::Arc};
 use clap::Parser;
 use tests::{
     OwnPostgres,
-    storm::{Report, live_through},
+    storm::{Programs, Report, live_through},
 };
 use tokio::sync::Mutex;
 
-const WORKER: &str = env!("CARGO_BIN_EXE_worker-under-test");
+const PROGRAMS: Programs = Programs {
+    worker: env!("CARGO_BIN_EXE_worker-under-test"),
+    berth: env!("CARGO_BIN_EXE_berth-under-test"),
+};
 
 /// Lives through storms and checks that everything is as it should be when it is calm again.
 #[derive(Parser)]
@@ -90,7 +93,7 @@ async fn lane(next: Arc<Mutex<u64>>, last: u64) -> Vec<(u64, String)> {
         }
         let ended = tokio::spawn(async move {
             let mut postgres = OwnPostgres::start().await;
-            let report = live_through(WORKER, &mut postgres, seed).await;
+            let report = live_through(PROGRAMS, &mut postgres, seed).await;
             postgres.stop().await;
             report
         });
@@ -111,12 +114,13 @@ fn print(report: &Report) {
         .map(|(state, count)| format!("{count} {state}"))
         .collect();
     println!(
-        "storm {}: {} events; actions: {}; {} EC2 calls; {} requests given up; {:.1} s; well",
+        "storm {}: {} events; actions: {}; {} EC2 calls; {} requests given up; {} sleeps in a transaction; {:.1} s; well",
         report.seed,
         report.events,
         actions.join(", "),
         report.calls,
         report.given_up,
+        report.slept_in_transaction,
         report.took.as_secs_f64()
     );
 }

@@ -176,7 +176,7 @@ async fn i6_a_gateway_that_somebody_else_attaches_first_is_used() {
     // The answer of the call that makes ours takes its time, and meanwhile the VPC gets another one.
     let rule = world
         .sim()
-        .add_fault(FaultRule::next("CreateInternetGateway", Fault::Slow(4000)));
+        .add_fault(FaultRule::next("CreateInternetGateway", Fault::Slow(2000)));
     let (_, action) = ask_to_deploy(&world, "web", json!({})).await;
     wait_for("a gateway", || async {
         (!world.sim().played(rule).is_empty()).then_some(())

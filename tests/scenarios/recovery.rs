@@ -2,11 +2,10 @@
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
-use aws::Connector;
 use domain::ids::WorkerId;
 use serde_json::{Value, json};
 use sim::Fault;
-use tests::{ACCOUNT, Options, Shift, World, wait_for};
+use tests::{ACCOUNT, Shift, World, fast_connector, fast_worker, wait_for};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -287,8 +286,8 @@ async fn a_worker_that_stops_gives_its_sites_back_and_the_next_one_goes_on() {
     let (_, action) = ask_to_deploy(&world, 6).await;
     let start = || {
         let stop = CancellationToken::new();
-        let clouds = Arc::new(Connector::to(world.endpoint.clone()));
-        let worker = worker::Worker::new(world.pool.clone(), clouds, Options::default().worker);
+        let clouds = Arc::new(fast_connector(world.endpoint.clone()));
+        let worker = worker::Worker::new(world.pool.clone(), clouds, fast_worker());
         (stop.clone(), tokio::spawn(worker.run(stop)))
     };
     let (stop, first) = start();

@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws::Connector;
 use domain::ids::WorkerId;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sim::{Fault, FaultRule};
-use tests::{Client, Options, OwnPostgres, Process, WorkerProcess, World, fast_worker, wait_for};
+use tests::{
+    ApiProcess, Client, Options, OwnPostgres, WorkerProcess, World, fast_connector, fast_worker,
+    wait_for,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +32,7 @@ async fn ask_to_deploy_named(world: &World, name: &str, nodes: u32) -> (Value, S
 /// A worker in this process; it ends at the token.
 fn begin(world: &World, config: worker::Config) -> (CancellationToken, JoinHandle<()>) {
     let stop = CancellationToken::new();
-    let clouds = Arc::new(Connector::to(world.endpoint.clone()));
+    let clouds = Arc::new(fast_connector(world.endpoint.clone()));
     let worker = worker::Worker::new(world.pool.clone(), clouds, config);
     (stop.clone(), tokio::spawn(worker.run(stop)))
 }
@@ -166,18 +168,8 @@ async fn replicas_and_workers_come_and_go_under_load() {
     const CLUSTERS: usize = 6;
     const ROUNDS: usize = 3;
     let world = World::without_worker().await;
-    let start_api = || async {
-        let port = tests::free_port();
-        let listen = format!("127.0.0.1:{port}");
-        let arguments = ["--log-format", "json", "serve", "--role", "api", "--listen"];
-        let arguments = [&arguments[..], &[listen.as_str()]].concat();
-        let environment = [("DATABASE_URL", world.database_url.as_str())];
-        let mut process = Process::start(BERTH, &arguments, &environment);
-        process.address().await;
-        (process, format!("http://{listen}"))
-    };
-    let (mut api, base) = start_api().await;
-    let base = Arc::new(std::sync::Mutex::new(base));
+    let mut api = ApiProcess::start(BERTH, &world).await;
+    let base = Arc::new(std::sync::Mutex::new(api.base.clone()));
     // Each client goes on with another replica where the one that it has asked is gone.
     let clients = (0..CLUSTERS).map(|n| {
         let (base, client) = (Arc::clone(&base), world.client.clone());
@@ -198,8 +190,8 @@ async fn replicas_and_workers_come_and_go_under_load() {
             0 => old.kill().await,
             _ => old.stop().await,
         }
-        let (next, its_base) = start_api().await;
-        *base.lock().unwrap() = its_base;
+        let next = ApiProcess::start(BERTH, &world).await;
+        base.lock().unwrap().clone_from(&next.base);
         // The one before is killed with whatever it was answering.
         drop(std::mem::replace(&mut api, next));
     }

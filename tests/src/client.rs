@@ -123,6 +123,17 @@ impl Client {
         self.try_send(Method::POST, path, Some(body)).await
     }
 
+    /// PATCH; none where the API does not answer.
+    pub async fn try_patch(&self, path: &str, body: &Value) -> Option<Answer> {
+        let body = body.to_string().into_bytes();
+        self.try_send(Method::PATCH, path, Some(body)).await
+    }
+
+    /// DELETE; none where the API does not answer.
+    pub async fn try_delete(&self, path: &str) -> Option<Answer> {
+        self.try_send(Method::DELETE, path, None).await
+    }
+
     /// GET
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await

@@ -3,11 +3,13 @@
 //! A test starts a [`World`], acts on it as users do (over HTTP) and as the AWS console does, waits for conditions
 //! with a deadline, and ends with [`World::finish`], which asserts what must hold at rest after every story.
 
+mod api_process;
 mod client;
 pub mod crash;
 mod docker_cloud;
 mod moto;
 mod numbers;
+mod pace;
 mod postgres;
 mod process;
 mod python;
@@ -21,6 +23,7 @@ mod users;
 mod worker_process;
 mod world;
 
+pub use api_process::ApiProcess;
 pub use client::{Answer, Client};
 pub use crash::words;
 pub use docker_cloud::DockerCloud;
@@ -28,6 +31,7 @@ pub use moto::Moto;
 pub use numbers::{
     Cost, Round, cost_of_a_first_launch, cost_of_a_round_in_given_subnets, describes_at_rest,
 };
+pub use pace::{fast_connector, fast_worker};
 pub use postgres::{OwnPostgres, fresh_database};
 pub use process::{Ended, Process, free_port};
 pub use python::{python, schemathesis};
@@ -36,4 +40,4 @@ pub use shift::Shift;
 pub use socket::{Heard, Socket};
 pub use users::add_user;
 pub use worker_process::WorkerProcess;
-pub use world::{ACCOUNT, CALL_TIMEOUT, IAM_POLICY, Options, World, fast_worker, theirs, wait_for};
+pub use world::{ACCOUNT, IAM_POLICY, Options, World, theirs, wait_for};

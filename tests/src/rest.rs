@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use sim::InstanceView;
 use sqlx::PgPool;
 
-use crate::{ACCOUNT, World, transitions::assert_every_transition_is_allowed, wait_for};
+use crate::{
+    ACCOUNT, World, transitions::assert_every_transition_is_allowed, wait_for, world::wait_for_no,
+};
 
 impl World {
     /// Waits until EC2 and the rows know of the same things: no instance, subnet, gateway, group, route table or VPC of
     /// this installation is there that no row knows, and no node that has no instance.
     ///
     /// # Panics
-    /// After a minute, with what differs.
+    /// After two minutes, with what differs.
     pub async fn nothing_is_left_over(&self) {
         if self.sim.is_none() {
             return;
@@ -39,17 +41,95 @@ impl World {
             .await;
             wait_for("every network object to be known", || async {
                 let known = self.known_network_objects().await;
-                let shown = self.network_objects(region, &installation);
+                let is_ours = |tags: &BTreeMap<String, String>| {
+                    tags.get("berth:installation") == Some(&installation)
+                };
+                let shown = self.network_objects(region, is_ours);
                 shown.is_subset(&known).then_some(())
             })
             .await;
         }
     }
 
+    /// Waits until no row names a network object that EC2 does not have, but for what was deleted in the console: that is
+    /// noticed when it is needed.
+    ///
+    /// # Panics
+    /// Where one still does after a while, with what differs.
+    pub async fn rows_name_what_is_there(&self, deleted_in_console: &BTreeSet<String>) {
+        let regions: Vec<String> = sqlx::query_scalar("SELECT region FROM site")
+            .fetch_all(&self.pool)
+            .await
+            .expect("the sites");
+        wait_for("every row's network object to exist", || async {
+            let mut there = deleted_in_console.clone();
+            for region in &regions {
+                there.extend(self.network_objects(region, |_| true));
+            }
+            let known = self.known_network_objects().await;
+            known.is_subset(&there).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until everything is in a state of rest: no launch's outcome is unknown, no cluster has an operation under
+    /// way, a cluster that is gone has no nodes, and each node has an instance, is where that is, and in the state that goes
+    /// with that of it.
+    ///
+    /// # Panics
+    /// Where something is not, with what it is.
+    pub async fn states_are_consistent(&self) {
+        wait_for_no("rows that are not at rest", || async {
+            sqlx::query_scalar(
+                "SELECT 'launch ' || id || ' is ' || state FROM launch WHERE state IN ('decided', 'sent')
+                 UNION ALL SELECT 'action ' || name || ' is ' || state FROM action WHERE ended_at IS NULL
+                 UNION ALL SELECT 'cluster ' || name || ' is ' || state || ' with action ' || coalesce(action_id::text, '-')
+                    FROM cluster WHERE action_id IS NOT NULL OR state IN ('Deploying', 'Scaling', 'Terminating')
+                 UNION ALL SELECT 'node ' || node.id || ' is ' || node.state || ' in cluster ' || cluster.state
+                    FROM node JOIN cluster ON cluster.id = cluster_id
+                    WHERE node.state NOT IN ('Deployed', 'Unreachable', 'Terminated')
+                       OR (node.state <> 'Terminated' AND (instance_id IS NULL OR cluster.state = 'Terminated'))",
+            )
+            .fetch_all(&self.pool)
+            .await
+            .expect("the rows")
+        })
+        .await;
+        wait_for_no("nodes that are not as their instances", || async {
+            let rows: Vec<(String, String, String, String, String)> = sqlx::query_as(
+                "SELECT region, instance_id, node.state, zone, subnet_id
+                 FROM node JOIN cluster ON cluster.id = cluster_id
+                 WHERE node.state <> 'Terminated' AND instance_id IS NOT NULL",
+            )
+            .fetch_all(&self.pool)
+            .await
+            .expect("the nodes");
+            let mut odd = Vec::new();
+            for row in rows {
+                let (region, id, state, zone, subnet) = &row;
+                let all = self.sim().instances(ACCOUNT, region);
+                let fits = |it: &InstanceView| {
+                    let expected = match state.as_str() {
+                        "Deployed" => &["running"][..],
+                        _ => &["stopping", "stopped"],
+                    };
+                    (&it.zone, &it.subnet_id) == (zone, subnet)
+                        && expected.contains(&it.state.as_str())
+                };
+                match all.iter().find(|it| it.id == *id) {
+                    Some(instance) if fits(instance) => {}
+                    instance => odd.push(format!("{row:?} is {instance:?}")),
+                }
+            }
+            odd
+        })
+        .await;
+    }
+
     /// Waits until there is nothing to do on any cluster any more, and nothing is left over.
     ///
     /// # Panics
-    /// After a minute, with what is still to be done.
+    /// After two minutes, with what is still to be done.
     pub async fn comes_to_rest(&self) {
         // An instance that is gone may give its cluster something to do.
         self.nothing_is_left_over().await;
@@ -98,16 +178,16 @@ impl World {
         known.expect("the networks").into_iter().collect()
     }
 
-    /// The ids of all network objects that bear this installation's tag.
-    fn network_objects(&self, region: &str, installation: &str) -> BTreeSet<String> {
+    /// The ids of all network objects whose tags are such.
+    fn network_objects(
+        &self,
+        region: &str,
+        is_meant: impl Fn(&BTreeMap<String, String>) -> bool,
+    ) -> BTreeSet<String> {
         let network = self.sim().network(ACCOUNT, region);
-        let is_ours = |tags: &BTreeMap<String, String>| {
-            tags.get("berth:installation")
-                .is_some_and(|tag| tag == installation)
-        };
         let mut ids = BTreeSet::new();
         let mut add = |id: &String, tags: &BTreeMap<String, String>| {
-            if is_ours(tags) {
+            if is_meant(tags) {
                 ids.insert(id.clone());
             }
         };

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aws::{Clouds, Connector};
+use aws::Clouds;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{World, fast_worker};
+use crate::{World, fast_connector, fast_worker};
 
 /// A worker between its beginning and its end.
 pub struct Shift {
@@ -23,7 +23,7 @@ impl Shift {
     /// A worker that paces itself in another way begins to work.
     pub fn begin_with(world: &World, config: worker::Config) -> Self {
         let shutdown = CancellationToken::new();
-        let clouds: Arc<dyn Clouds> = Arc::new(Connector::to(world.endpoint.clone()));
+        let clouds: Arc<dyn Clouds> = Arc::new(fast_connector(world.endpoint.clone()));
         let worker = worker::Worker::new(world.pool.clone(), clouds, config);
         Self {
             worker: tokio::spawn(worker.run(shutdown.clone())),

@@ -18,7 +18,7 @@ use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
-use crate::{Client, fresh_database, rest::assert_log_is_whole};
+use crate::{Client, fast_connector, fast_worker, fresh_database, rest::assert_log_is_whole};
 
 /// The simulated account.
 pub const ACCOUNT: &str = "123456789012";
@@ -26,7 +26,7 @@ pub const ACCOUNT: &str = "123456789012";
 pub const IAM_POLICY: &str = include_str!("../../docs/iam-policy.json");
 /// The access key of the account's owner, who may do everything.
 const OWNER_ACCESS_KEY: &str = "owner";
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -60,24 +60,6 @@ impl Default for Options {
     }
 }
 
-/// How workers pace themselves in tests.
-pub fn fast_worker() -> worker::Config {
-    worker::Config {
-        lease_ttl: Duration::from_secs(2),
-        lease_interval: Duration::from_millis(300),
-        look_interval: Duration::from_millis(50),
-        sweep_interval: Duration::from_millis(50),
-        sweep_interval_at_rest: Duration::from_millis(200),
-        grace: Duration::from_secs(1),
-        new_objects_show_within: Duration::from_secs(1),
-        launch_deadline: Duration::from_secs(20),
-        image: None,
-    }
-}
-
-/// How long AWS may take for an answer in tests.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// An installation and its AWS account.
 pub struct World {
     /// The user's client.
@@ -101,7 +83,7 @@ pub fn theirs() -> Vec<tags::Tag> {
 /// Waits until `condition` answers with something.
 ///
 /// # Panics
-/// After a minute, with what was waited for.
+/// After two minutes, with what was waited for.
 pub async fn wait_for<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut condition: impl FnMut() -> F,
@@ -114,6 +96,28 @@ pub async fn wait_for<T, F: Future<Output = Option<T>>>(
         assert!(
             Instant::now() < deadline,
             "waited {DEADLINE:?} in vain: {what}"
+        );
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Waits until `look` finds nothing any more.
+///
+/// # Panics
+/// After two minutes, with what it finds.
+pub(crate) async fn wait_for_no<F: Future<Output = Vec<String>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let found = look().await;
+        if found.is_empty() {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "after {DEADLINE:?} there are still {what}: {found:#?}"
         );
         tokio::time::sleep(POLL).await;
     }
@@ -171,8 +175,7 @@ impl World {
                 (Some(sim), endpoint)
             }
         };
-        let connector = Connector::to(endpoint.clone()).with_call_timeout(CALL_TIMEOUT);
-        let clouds: Arc<dyn Clouds> = Arc::new(connector);
+        let clouds: Arc<dyn Clouds> = Arc::new(fast_connector(endpoint.clone()));
         let worker = options.with_worker.then_some((clouds, options.worker));
         let listener = bind(ANYWHERE).await.expect("a free port");
         let replica =

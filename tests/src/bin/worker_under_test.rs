@@ -6,7 +6,7 @@
 
 use std::{env, io, sync::Arc};
 
-use aws::{Connector, Endpoint};
+use aws::Endpoint;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
@@ -37,7 +37,7 @@ async fn main() {
         asked.recv().await;
         stop.cancel();
     });
-    let connector = Connector::to(endpoint).with_call_timeout(tests::CALL_TIMEOUT);
+    let connector = tests::fast_connector(endpoint);
     Worker::new(pool, Arc::new(connector), tests::fast_worker())
         .run(shutdown)
         .await;
