@@ -2,7 +2,8 @@
 //!
 //! What the product's times promise to each other they promise here, too: a lease runs out before a call does, so that a
 //! call may be on its way for a worker that has lost its site; a new object is shown before that; and a call has ended
-//! before anybody concludes from what EC2 doesn't show that it had no effect.
+//! before anybody concludes from what EC2 doesn't show that it had no effect. A world whose times are its own keeps the
+//! last of these at least.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use aws::{Connector, Endpoint};
 /// How long something must be missing before it is taken to be gone; 120 s in the product.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long AWS may take for an answer: half of [`GRACE`], as the product's 60 s are.
-const CALL_TIMEOUT: Duration = Duration::from_millis(2500);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_millis(2500);
 /// How long a worker holds a site without a sign of life; 15 s in the product.
 const LEASE_TTL: Duration = Duration::from_secs(2);
 /// When a new object is in every listing; 15 s in the product.

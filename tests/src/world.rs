@@ -18,7 +18,7 @@ use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
-use crate::{Client, fast_connector, fast_worker, fresh_database, rest::assert_log_is_whole};
+use crate::{Client, fast_worker, fresh_database, pace::CALL_TIMEOUT, rest::assert_log_is_whole};
 
 /// The simulated account.
 pub const ACCOUNT: &str = "123456789012";
@@ -37,6 +37,8 @@ pub struct Options {
     pub sim: sim::Config,
     /// The worker.
     pub worker: worker::Config,
+    /// How long AWS may take for an answer; shorter than the worker's grace.
+    pub call_timeout: Duration,
     /// AWS is there already: another world's simulator, or moto.
     pub endpoint: Option<String>,
     /// Whether a worker runs in this process.
@@ -53,6 +55,7 @@ impl Default for Options {
                 ..sim::Config::fast()
             },
             worker: fast_worker(),
+            call_timeout: CALL_TIMEOUT,
             endpoint: None,
             with_worker: true,
             database_url: None,
@@ -175,7 +178,13 @@ impl World {
                 (Some(sim), endpoint)
             }
         };
-        let clouds: Arc<dyn Clouds> = Arc::new(fast_connector(endpoint.clone()));
+        let call_timeout = options.call_timeout;
+        assert!(
+            call_timeout < options.worker.grace,
+            "a call must have ended before it is given up"
+        );
+        let connector = Connector::to(endpoint.clone()).with_call_timeout(call_timeout);
+        let clouds: Arc<dyn Clouds> = Arc::new(connector);
         let worker = options.with_worker.then_some((clouds, options.worker));
         let listener = bind(ANYWHERE).await.expect("a free port");
         let replica =
