@@ -216,16 +216,7 @@ async fn i9_what_is_throttled_till_the_deadline_fails_without_a_word_of_capacity
 
 #[tokio::test]
 async fn a_zone_that_refuses_is_left_although_another_ones_answer_takes_its_time() {
-    // A call may take as long as in the product.
-    let world = World::with(Options {
-        worker: worker::Config {
-            grace: worker::Config::default().grace,
-            ..fast_worker()
-        },
-        call_timeout: std::time::Duration::from_secs(60),
-        ..Options::default()
-    })
-    .await;
+    let world = World::with(Options::patient()).await;
     room(&world, "a", Some(0));
     // One of the launches in the other zones is answered late.
     let slow = sim::Fault::Slow(4_000);

@@ -62,7 +62,10 @@ impl Moto {
         let options = Options::default();
         let world = World::with(Options {
             endpoint: Some(url.clone()),
+            // It takes its time for its answers on a machine that has much to do.
+            call_timeout: Duration::from_secs(5),
             worker: worker::Config {
+                grace: Duration::from_secs(10),
                 // moto needs milliseconds of a whole core for each look.
                 sweep_interval: Duration::from_millis(250),
                 sweep_interval_at_rest: Duration::from_millis(500),

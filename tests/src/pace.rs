@@ -13,6 +13,8 @@ use aws::{Connector, Endpoint};
 const GRACE: Duration = Duration::from_secs(5);
 /// How long AWS may take for an answer: half of [`GRACE`], as the product's 60 s are.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_millis(2500);
+/// How long AWS may take for an answer in the product.
+pub(crate) const PRODUCT_CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a worker holds a site without a sign of life; 15 s in the product.
 const LEASE_TTL: Duration = Duration::from_secs(2);
 /// When a new object is in every listing; 15 s in the product.

@@ -18,7 +18,11 @@ use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
-use crate::{Client, fast_worker, fresh_database, pace::CALL_TIMEOUT, rest::assert_log_is_whole};
+use crate::{
+    Client, fast_worker, fresh_database,
+    pace::{CALL_TIMEOUT, PRODUCT_CALL_TIMEOUT},
+    rest::assert_log_is_whole,
+};
 
 /// The simulated account.
 pub const ACCOUNT: &str = "123456789012";
@@ -59,6 +63,20 @@ impl Default for Options {
             endpoint: None,
             with_worker: true,
             database_url: None,
+        }
+    }
+}
+
+impl Options {
+    /// The same with calls that may take as long as in the product: for tests that count calls or have slow answers.
+    pub fn patient() -> Self {
+        Self {
+            worker: worker::Config {
+                grace: worker::Config::default().grace,
+                ..fast_worker()
+            },
+            call_timeout: PRODUCT_CALL_TIMEOUT,
+            ..Self::default()
         }
     }
 }
