@@ -1,0 +1,548 @@
+//! Living as a node: a heartbeat at the interval that the server tells, and at once when something has changed.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
+
+use crate::{
+    Error, addresses,
+    agent::Agent,
+    config::port,
+    engine::Info,
+    http::Transport,
+    machine,
+    upgrade::{Outcome, Upgrade, is_order},
+    wire::{Heartbeat, HeartbeatAnswer, VERSION},
+};
+
+/// The interval is the server's to tell, within reason.
+const SHORTEST: u64 = 1;
+const LONGEST: u64 = 3600;
+
+/// What is known of the node while it lives.
+struct Life {
+    node: Uuid,
+    interval: Duration,
+    /// The state that the server told last.
+    told: Option<String>,
+    /// The node's name that the server told last.
+    name: Option<String>,
+    /// Whether Docker's setup needs no further look.
+    is_set_up: bool,
+    /// What went wrong with the engine, as it was logged last.
+    trouble: Option<String>,
+    /// What came of the last ping.
+    reachable: Option<bool>,
+}
+
+impl<T: Transport> Agent<T> {
+    /// Sends heartbeats until the server does not know the node any more.
+    pub(crate) async fn live(&mut self, node: Uuid) -> Result<(), Error> {
+        let mut life = Life {
+            node,
+            interval: self.pace.heartbeat,
+            told: None,
+            name: None,
+            is_set_up: !self.config.configure_docker,
+            trouble: None,
+            reachable: None,
+        };
+        let mut backoff = self.backoff();
+        self.resume_upgrade();
+        self.addresses = addresses::look(&mut self.metadata).await;
+        loop {
+            let engine = self.look_at_engine(&mut life).await;
+            let pause = match self
+                .api
+                .heartbeat(node, &self.heartbeat(engine.as_ref()))
+                .await
+            {
+                Ok(answer) => {
+                    backoff.reset();
+                    self.hear(&mut life, answer)?;
+                    // Agents that began together drift apart.
+                    life.interval.mul_f64(self.random.random_range(0.9..=1.0))
+                }
+                Err(error) if error.is_forgotten() => return Ok(()),
+                Err(error) => {
+                    // After an outage, a node is back as soon as it would have noticed one.
+                    let pause = backoff.pause(&mut self.random).min(life.interval);
+                    tracing::warn!("no heartbeat (the next in {pause:.0?}): {error}");
+                    pause
+                }
+            };
+            if engine.is_some() {
+                self.ask_for_reachability(&mut life).await;
+            }
+            self.wait(pause, engine.is_some(), &mut life).await?;
+        }
+    }
+
+    /// Waits for this long, or until there is something to tell.
+    async fn wait(
+        &mut self,
+        pause: Duration,
+        engine_runs: bool,
+        life: &mut Life,
+    ) -> Result<(), Error> {
+        let next = Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = sleep_until(next) => return Ok(()),
+                upgrade = self.upgrader.ended() => {
+                    tracing::info!("the engine's upgrade: {:?}, {}", upgrade.outcome, upgrade.message);
+                    // The package may have brought another command line.
+                    life.is_set_up = !self.config.configure_docker;
+                    return self.state.change(|state| state.upgrade = Some(upgrade));
+                }
+                () = sleep(self.config.address_interval) => {
+                    let addresses = addresses::look(&mut self.metadata).await;
+                    if addresses != self.addresses {
+                        tracing::info!("this machine's addresses have changed: {addresses:?}");
+                        self.addresses = addresses;
+                        life.reachable = None;
+                        return Ok(());
+                    }
+                    if !engine_runs && self.engine.info().await.is_ok() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks whether the engine runs, and sets it up when it is time.
+    async fn look_at_engine(&mut self, life: &mut Life) -> Option<Info> {
+        let mut info = match self.engine.info().await {
+            Ok(info) => info,
+            Err(error) => {
+                // It comes and goes while it is upgraded.
+                if !self.upgrader.is_running() {
+                    life.complain(&error.to_string());
+                }
+                return None;
+            }
+        };
+        if life.is_set_up || self.upgrader.is_running() {
+            return Some(info);
+        }
+        match self.docker.configure(&mut self.state, &info).await {
+            Ok(restarted) => {
+                life.is_set_up = true;
+                life.trouble = None;
+                if restarted && let Ok(new) = self.engine.info().await {
+                    info = new;
+                }
+            }
+            Err(error) => {
+                life.is_set_up = !error.may_pass();
+                life.complain(&error.to_string());
+            }
+        }
+        Some(info)
+    }
+
+    fn heartbeat(&self, engine: Option<&Info>) -> Heartbeat {
+        let word = |word: fn(&Info) -> &String| engine.map(word).cloned();
+        let root = engine.map(|info| info.docker_root_dir.as_path());
+        let root = root.filter(|root| root.is_absolute());
+        Heartbeat {
+            agent_version: VERSION.to_owned(),
+            docker_version: word(|info| &info.server_version),
+            docker_execdriver: word(|info| &info.default_runtime),
+            docker_graphdriver: word(|info| &info.driver),
+            cpu: machine::cpu(),
+            memory: machine::memory_kb(),
+            disk: machine::disk_gb(root.unwrap_or("/var/lib/docker".as_ref())),
+            containers: engine.map_or(0, |info| info.containers),
+            private_ips: self.addresses.private_ips.clone(),
+            public_ip: self.addresses.public_ip,
+            instance_id: self.metadata.instance_id().map(str::to_owned),
+            upgrade: self.state.get().upgrade.clone(),
+        }
+    }
+
+    /// Does what the server's answer says.
+    fn hear(&mut self, life: &mut Life, answer: HeartbeatAnswer) -> Result<(), Error> {
+        let order = answer.order().map(str::to_owned);
+        if let Some(seconds) = answer.heartbeat_seconds {
+            life.interval = Duration::from_secs(seconds.clamp(SHORTEST, LONGEST));
+        }
+        if answer.state.is_some() && answer.state != life.told {
+            tracing::info!(
+                "node {} is {}",
+                life.node,
+                answer.state.as_deref().unwrap_or_default()
+            );
+            life.told = answer.state;
+        }
+        if answer.external_fqdn.is_some() && answer.external_fqdn != life.name {
+            tracing::info!(
+                "node {} is called {:?}",
+                life.node,
+                answer.external_fqdn.as_deref().unwrap_or_default()
+            );
+            life.name = answer.external_fqdn;
+        }
+        self.obey(order.as_deref())
+    }
+
+    fn obey(&mut self, order: Option<&str>) -> Result<(), Error> {
+        if self.upgrader.is_running() {
+            return Ok(());
+        }
+        let Some(order) = order else {
+            return self.state.change(|state| state.upgrade = None);
+        };
+        let last = &self.state.get().upgrade;
+        if last.as_ref().is_some_and(|last| last.order == order) {
+            return Ok(());
+        }
+        if !is_order(order) {
+            tracing::warn!("the server orders an upgrade by an id that is none: {order:?}");
+            return Ok(());
+        }
+        tracing::info!("the server orders an upgrade of the engine ({order})");
+        let upgrade = Upgrade::begin(order);
+        self.state
+            .change(|state| state.upgrade = Some(upgrade.clone()))?;
+        self.upgrader.start(upgrade);
+        Ok(())
+    }
+
+    /// An upgrade that the agent's end has interrupted begins again: package managers go on where they were.
+    fn resume_upgrade(&mut self) {
+        let last = self.state.get().upgrade.clone();
+        if let Some(last) = last.filter(|last| last.outcome == Outcome::Running)
+            && !self.upgrader.is_running()
+        {
+            self.upgrader.start(last);
+        }
+    }
+
+    /// Asks the server to reach the engine: once, after a change of address, and as long as the node is not deployed.
+    async fn ask_for_reachability(&mut self, life: &mut Life) {
+        let is_wanted = matches!(life.told.as_deref(), Some("Deploying" | "Unreachable"));
+        if self.upgrader.is_running() || life.reachable.is_some() && !is_wanted {
+            return;
+        }
+        match self.api.ping(life.node).await {
+            Ok(ping) => {
+                if life.reachable != Some(ping.reachable) && !ping.reachable {
+                    tracing::warn!(
+                        "{} cannot reach Docker on this machine: open TCP port {} to it, in the security group or firewall",
+                        self.config.host,
+                        port(&self.config.docker_host).unwrap_or_default()
+                    );
+                }
+                life.reachable = Some(ping.reachable);
+            }
+            Err(error) => {
+                tracing::debug!("the server does not say whether Docker can be reached: {error}")
+            }
+        }
+    }
+}
+
+impl Life {
+    /// Logs what is wrong, once.
+    fn complain(&mut self, trouble: &str) {
+        if self.trouble.as_deref() != Some(trouble) {
+            tracing::warn!("{trouble}");
+            self.trouble = Some(trouble.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, net::IpAddr};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Call, FakeEngine, FakeMetadata, FakeServer, Machine, authorization};
+
+    fn members(call: &Call) -> Vec<String> {
+        let body = call.body();
+        let mut keys: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    }
+
+    const MEMBERS: [&str; 11] = [
+        "agent_version",
+        "containers",
+        "cpu",
+        "disk",
+        "docker_execdriver",
+        "docker_graphdriver",
+        "docker_version",
+        "instance_id",
+        "memory",
+        "private_ips",
+        "public_ip",
+    ];
+
+    #[tokio::test]
+    async fn a_heartbeat_tells_all_about_the_machine() {
+        let server = FakeServer::start().await;
+        let mut machine = Machine::new(&server);
+        let _engine = machine.start_docker().await;
+        let _agent = machine.boot();
+        let heartbeat = server.wait_for_number("heartbeat", 1).await;
+        assert_eq!(
+            heartbeat.path,
+            format!("/api/agent/v1/node/{}/heartbeat/", server.node)
+        );
+        assert!(authorization(&heartbeat).starts_with("TutumAgentToken "));
+        assert_eq!(members(&heartbeat), MEMBERS);
+        let body = heartbeat.body();
+        assert_eq!(body["docker_version"], "26.1.5");
+        assert_eq!(body["docker_execdriver"], "runc");
+        assert_eq!(body["docker_graphdriver"], "overlay2");
+        assert_eq!(body["containers"], 3);
+        assert_eq!(body["instance_id"], json!(null));
+        for number in ["cpu", "memory", "disk"] {
+            assert!(body[number].as_u64().unwrap() > 0, "{number}: {body}");
+        }
+        let ping = server.wait_for_number("ping", 1).await;
+        assert_eq!(
+            (ping.path, ping.text.as_str()),
+            (format!("/api/agent/v1/node/{}/ping/", server.node), "")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_docker_is_alive_and_is_not_pinged_until_docker_is_there() {
+        let server = FakeServer::start().await;
+        let machine = Machine::new(&server);
+        let _agent = machine.boot();
+        let heartbeat = server.wait_for_number("heartbeat", 1).await;
+        assert_eq!(members(&heartbeat), MEMBERS);
+        assert_eq!(heartbeat.body()["docker_version"], json!(null));
+        assert!(server.calls("ping").is_empty());
+        // The next heartbeat is due in an hour; Docker's start is told at once.
+        let _engine =
+            FakeEngine::start_at(machine.path("docker.sock"), tempfile::tempdir().unwrap()).await;
+        server
+            .wait_for("heartbeat", |call| {
+                call.body()["docker_version"] == "26.1.5"
+            })
+            .await;
+        server.wait_for_number("ping", 1).await;
+    }
+
+    #[tokio::test]
+    async fn a_changed_address_is_told_at_once() {
+        let server = FakeServer::start().await;
+        let service = FakeMetadata::start().await;
+        let mut machine = Machine::new(&server);
+        machine.settings.metadata_url = Some(service.url.clone());
+        let _engine = machine.start_docker().await;
+        let _agent = machine.boot();
+        let first = server.wait_for_number("heartbeat", 1).await;
+        assert_eq!(first.body()["public_ip"], json!(null));
+        service.set_public_ip(Some("203.0.113.7"));
+        server
+            .wait_for("heartbeat", |call| {
+                call.body()["public_ip"] == "203.0.113.7"
+            })
+            .await;
+        server.wait_for_number("ping", 2).await;
+        service.set_public_ip(Some("203.0.113.8"));
+        server
+            .wait_for("heartbeat", |call| {
+                call.body()["public_ip"] == "203.0.113.8"
+            })
+            .await;
+        assert_eq!(server.calls("register").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_server_tells_the_interval() {
+        let server = FakeServer::start().await;
+        let machine = Machine::new(&server);
+        server.set(
+            "heartbeat",
+            200,
+            &json!({"heartbeat_seconds": 1, "state": "Deployed"}),
+        );
+        let _agent = machine.boot();
+        server.wait_for_number("heartbeat", 3).await;
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_node_begins_anew_while_it_runs() {
+        for status in [401, 404] {
+            let mut server = FakeServer::start().await;
+            let machine = Machine::new(&server);
+            server.once("heartbeat", 200, r#"{"heartbeat_seconds": 1}"#);
+            server.once("heartbeat", status, "");
+            let _agent = machine.boot();
+            server.wait_for_number("heartbeat", 1).await;
+            server.become_node(Uuid::from_u128(8));
+            let again = server.wait_for_number("heartbeat", 3).await;
+            assert!(
+                again.path.contains(&server.node.to_string()),
+                "{}",
+                again.path
+            );
+            assert_eq!(server.calls("register").len(), 2, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_removed_node_whose_token_is_worth_nothing_is_managed_no_more() {
+        let server = FakeServer::start().await;
+        let machine = Machine::new(&server);
+        let agent = machine.boot();
+        server.wait_for_number("heartbeat", 1).await;
+        drop(agent);
+        server.once("heartbeat", 404, "");
+        server.set("register", 401, &json!({"error": "removed"}));
+        assert!(matches!(
+            machine.boot().ended().await,
+            Error::Refused { .. }
+        ));
+        for name in ["key.pem", "cert.pem", "ca.pem"] {
+            assert!(!machine.path(name).exists(), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn trouble_and_garbage_end_nothing() {
+        let server = FakeServer::start().await;
+        let machine = Machine::new(&server);
+        for (status, text) in [
+            (500, ""),
+            (503, "<html>"),
+            (403, "{}"),
+            (200, ""),
+            (200, "[1]"),
+            (200, r#"{"heartbeat_seconds": "soon"}"#),
+            (200, r#"{"heartbeat_seconds": -1}"#),
+            (204, ""),
+            (
+                200,
+                r#"{"heartbeat_seconds": 0, "state": null, "external_fqdn": null, "more": {}}"#,
+            ),
+        ] {
+            server.once("heartbeat", status, text);
+        }
+        let _agent = machine.boot();
+        server.wait_for_number("heartbeat", 10).await;
+        assert_eq!(server.calls("register").len(), 1);
+        assert_eq!(server.calls("announce").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_node_asks_again() {
+        let server = FakeServer::start().await;
+        let mut machine = Machine::new(&server);
+        let _engine = machine.start_docker().await;
+        server.set("ping", 200, &json!({"reachable": false}));
+        server.set(
+            "heartbeat",
+            200,
+            &json!({"heartbeat_seconds": 1, "state": "Deploying"}),
+        );
+        let _agent = machine.boot();
+        server.wait_for_number("ping", 2).await;
+        server.set("ping", 200, &json!({"reachable": true}));
+        server.tell("Deployed");
+        let asked = server.calls("ping").len();
+        let beats = server.calls("heartbeat").len();
+        server.wait_for_number("heartbeat", beats + 1).await;
+        // At most one was on its way.
+        assert!(server.calls("ping").len() <= asked + 2);
+    }
+
+    #[tokio::test]
+    async fn an_ordered_upgrade_is_carried_out_once_and_reported() {
+        let server = FakeServer::start().await;
+        let mut machine = Machine::new(&server);
+        let _engine = machine.start_docker().await;
+        let ran = machine.path("ran");
+        machine.settings.upgrade_command = Some(format!("echo >> '{}'", ran.display()));
+        let order = json!({"heartbeat_seconds": 1, "state": "Upgrading", "upgrade": "7"});
+        server.set("heartbeat", 200, &order);
+        let _agent = machine.boot();
+        let outcome = |call: &Call| call.body()["upgrade"]["outcome"].clone();
+        let done = server
+            .wait_for("heartbeat", |call| outcome(call) == "Success")
+            .await;
+        assert_eq!(
+            done.body()["upgrade"],
+            json!({"order": "7", "outcome": "Success", "message": "26.1.5"})
+        );
+        // It is reported until the order is gone, and carried out once.
+        let beats = server.calls("heartbeat").len();
+        server.wait_for_number("heartbeat", beats + 2).await;
+        assert_eq!(fs::read_to_string(&ran).unwrap(), "\n");
+        server.set(
+            "heartbeat",
+            200,
+            &json!({"heartbeat_seconds": 1, "state": "Deployed"}),
+        );
+        let beats = server.calls("heartbeat").len();
+        let quiet = server.wait_for_number("heartbeat", beats + 2).await;
+        assert_eq!(members(&quiet), MEMBERS);
+        // The same id at another time is another order.
+        server.set("heartbeat", 200, &order);
+        let beats = server.calls("heartbeat").len();
+        server.wait_for_number("heartbeat", beats + 1).await;
+        server
+            .wait_for("heartbeat", |_| fs::read_to_string(&ran).unwrap() == "\n\n")
+            .await;
+    }
+
+    #[tokio::test]
+    async fn an_upgrade_that_was_interrupted_begins_again_after_the_reboot() {
+        let server = FakeServer::start().await;
+        let mut machine = Machine::new(&server);
+        let _engine = machine.start_docker().await;
+        machine.settings.upgrade_command = Some("sleep 600".to_owned());
+        server.set(
+            "heartbeat",
+            200,
+            &json!({"heartbeat_seconds": 1, "state": "Upgrading"}),
+        );
+        let agent = machine.boot();
+        let outcome = |call: &Call| call.body()["upgrade"]["outcome"].clone();
+        server
+            .wait_for("heartbeat", |call| outcome(call) == "Running")
+            .await;
+        drop(agent);
+        machine.settings.upgrade_command = Some("echo broken; false".to_owned());
+        let _agent = machine.boot();
+        let done = server
+            .wait_for("heartbeat", |call| outcome(call) == "Failed")
+            .await;
+        let upgrade = &done.body()["upgrade"];
+        assert_eq!(upgrade["order"], "Upgrading");
+        assert!(
+            upgrade["message"].as_str().unwrap().ends_with("broken"),
+            "{upgrade}"
+        );
+    }
+
+    #[tokio::test]
+    async fn addresses_are_those_of_the_interfaces() {
+        let server = FakeServer::start().await;
+        let machine = Machine::new(&server);
+        let _agent = machine.boot();
+        let body = server.wait_for_number("heartbeat", 1).await.body();
+        for address in body["private_ips"].as_array().unwrap() {
+            assert!(address["name"].is_string(), "{address}");
+            let cidr = address["CIDR"].as_str().unwrap();
+            let (ip, prefix) = cidr.split_once('/').unwrap();
+            assert!(
+                ip.parse::<IpAddr>().is_ok() && prefix.parse::<u8>().is_ok(),
+                "{cidr}"
+            );
+        }
+    }
+}
