@@ -45,8 +45,9 @@ fn choose(
     let mut own: Vec<_> = interfaces
         .into_iter()
         .filter(|(name, ip, _)| {
-            !OF_CONTAINERS.iter().any(|prefix| name.starts_with(prefix))
-                && !(ip.is_loopback() || ip.is_link_local() || ip.is_unspecified())
+            let is_of_containers = OF_CONTAINERS.iter().any(|prefix| name.starts_with(prefix));
+            let is_own = !(ip.is_loopback() || ip.is_link_local() || ip.is_unspecified());
+            is_own && !is_of_containers
         })
         .collect();
     own.sort();

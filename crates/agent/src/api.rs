@@ -6,6 +6,7 @@ use http::{
 };
 use hyper::body::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
@@ -24,8 +25,15 @@ pub enum ApiError {
     #[error("{0}")]
     Http(#[from] HttpError),
     /// The server answered with another status than 200, 201 and 202.
-    #[error("the server answers {0}{1}")]
-    Status(StatusCode, String),
+    #[error("the server answers {status}{excerpt}")]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// The beginning of the answer, for the log.
+        excerpt: String,
+        /// Whether the server said so itself: its errors are JSON objects, those of a proxy before it are not.
+        is_its_own: bool,
+    },
     /// The server answered something else.
     #[error("the server's answer can't be understood: {0}")]
     Garbage(#[source] serde_json::Error),
@@ -37,12 +45,16 @@ pub enum ApiError {
 impl ApiError {
     /// Whether the token is worth nothing.
     pub fn is_unauthorized(&self) -> bool {
-        matches!(self, Self::Status(StatusCode::UNAUTHORIZED, _))
+        self.has_status(StatusCode::UNAUTHORIZED)
     }
 
     /// Whether the server does not know the node any more: to the original agent, 401 and 404 are the same.
     pub fn is_forgotten(&self) -> bool {
-        self.is_unauthorized() || matches!(self, Self::Status(StatusCode::NOT_FOUND, _))
+        self.is_unauthorized() || self.has_status(StatusCode::NOT_FOUND)
+    }
+
+    fn has_status(&self, wanted: StatusCode) -> bool {
+        matches!(self, Self::Status { status, is_its_own: true, .. } if *status == wanted)
     }
 }
 
@@ -129,7 +141,11 @@ impl<T: Transport> Api<T> {
             StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED => {
                 serde_json::from_slice(answer.body()).map_err(ApiError::Garbage)
             }
-            status => Err(ApiError::Status(status, excerpt(answer.body()))),
+            status => Err(ApiError::Status {
+                status,
+                excerpt: excerpt(answer.body()),
+                is_its_own: serde_json::from_slice::<Map<String, Value>>(answer.body()).is_ok(),
+            }),
         }
     }
 }

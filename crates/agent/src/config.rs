@@ -382,10 +382,10 @@ mod tests {
 
     #[test]
     fn a_key_with_a_typo_is_noticed() {
-        let file = r#"{"Host": "https://a", "Token": "t", "ConfigureDokcer": false}"#;
+        let file = r#"{"Host": "https://a", "Token": "t", "ConfigureTheDocker": false}"#;
         assert_eq!(
             load(file, Settings::default()).unwrap().unknown,
-            ["ConfigureDokcer"]
+            ["ConfigureTheDocker"]
         );
     }
 

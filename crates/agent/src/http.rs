@@ -2,10 +2,10 @@
 //! minute and leaves nothing to keep alive or to grow stale.
 
 use std::{
-    convert::Infallible,
     future::{Future, pending},
     io,
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -180,10 +180,11 @@ async fn exchange(
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // What goes wrong with the connection is told by the answer, too.
     let carry = async {
-        connection.await.ok();
-        pending::<Infallible>().await
+        match connection.await {
+            Err(error) => error,
+            Ok(()) => pending().await,
+        }
     };
     let answer = async {
         let (head, body) = sender
@@ -194,8 +195,172 @@ async fn exchange(
         let body = body.map_err(HttpError::Body)?.to_bytes();
         Ok(Response::from_parts(head, body))
     };
+    let mut answer = pin!(answer);
     tokio::select! {
-        answer = answer => answer,
-        never = carry => match never {},
+        answer = &mut answer => answer,
+        // It may have come in whole before; if not, this is the reason.
+        error = carry => answer.await.map_err(|_| error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, serve::Listener};
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, tcp::OwnedReadHalf},
+    };
+    use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    struct Tls {
+        tcp: TcpListener,
+        acceptor: TlsAcceptor,
+    }
+
+    impl Listener for Tls {
+        type Io = TlsStream<TcpStream>;
+        type Addr = std::net::SocketAddr;
+
+        async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+            loop {
+                let (stream, from) = self.tcp.accept().await.unwrap();
+                // Clients that don't trust the certificate go away.
+                if let Ok(stream) = self.acceptor.accept(stream).await {
+                    return (stream, from);
+                }
+            }
+        }
+
+        fn local_addr(&self) -> io::Result<Self::Addr> {
+            self.tcp.local_addr()
+        }
+    }
+
+    /// A server with a certificate of its own making for `localhost`; its port, and the certificate.
+    async fn tls_server() -> (u16, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let app = Router::new().fallback(async || "it is me");
+        tokio::spawn(async move { axum::serve(Tls { tcp, acceptor }, app).await.unwrap() });
+        (port, certificate.pem())
+    }
+
+    fn get(url: &str) -> Request<Bytes> {
+        Request::get(url).body(Bytes::new()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_server_is_believed_by_its_certificate_and_name_only() {
+        let (port, pem) = tls_server().await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, pem).unwrap();
+        let trusting = Web::new(Some(&file), LONG).unwrap();
+        let answer = trusting
+            .send(get(&format!("https://localhost:{port}/a")))
+            .await
+            .unwrap();
+        assert_eq!(answer.body(), "it is me");
+        for (web, url) in [
+            (&trusting, format!("https://127.0.0.1:{port}/")),
+            (
+                &Web::new(None, LONG).unwrap(),
+                format!("https://localhost:{port}/"),
+            ),
+        ] {
+            let error = web.send(get(&url)).await.unwrap_err();
+            assert!(error.to_string().contains("certificate"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        for content in [
+            "",
+            "no PEM",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            std::fs::write(&file, content).unwrap();
+            let error = Web::new(Some(&file), LONG).err().unwrap().to_string();
+            assert!(
+                error.contains("CaFile") && error.contains("ca.pem"),
+                "{error}"
+            );
+        }
+    }
+
+    /// A server that answers with this and then nothing more.
+    async fn says(what: impl Into<Vec<u8>>) -> String {
+        let what = what.into();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut open: Vec<OwnedReadHalf> = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (mut read, mut write) = stream.into_split();
+                read.read(&mut [0; 1000]).await.ok();
+                write.write_all(&what).await.ok();
+                write.forget();
+                open.push(read);
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_server_that_speaks_something_else_is_an_error_and_no_end() {
+        let web = Web::new(None, LONG).unwrap();
+        let url = says(b"220 mail.example.com ESMTP\r\n").await;
+        let error = web.send(get(&url)).await.unwrap_err();
+        assert!(matches!(error, HttpError::Protocol(_)), "{error}");
+        let mut endless = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+        endless.resize(LONGEST_ANSWER + 100, b' ');
+        let url = says(endless).await;
+        let error = web.send(get(&url)).await.unwrap_err();
+        assert!(matches!(error, HttpError::Body(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_falls_silent_is_given_up() {
+        let web = Web::new(None, Duration::from_millis(100)).unwrap();
+        for beginning in [
+            &b""[..],
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1",
+        ] {
+            let url = says(beginning).await;
+            let error = web.send(get(&url)).await.unwrap_err();
+            assert!(matches!(error, HttpError::TimedOut(_)), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_url_is_told() {
+        let web = Web::new(None, LONG).unwrap();
+        let error = web.send(get("/a")).await.unwrap_err();
+        assert!(matches!(error, HttpError::Url(_)), "{error}");
+        let error = web.send(get("http://127.0.0.1:1/")).await.unwrap_err();
+        assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     }
 }
