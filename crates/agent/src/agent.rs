@@ -48,7 +48,7 @@ impl Default for Pace {
             } else {
                 Duration::from_secs(3)
             },
-            engine: Duration::from_secs(90),
+            engine: Duration::from_secs(60),
             heartbeat: Duration::from_secs(30),
         }
     }

@@ -70,6 +70,8 @@ pub fn restore(current: &Object, before: &Object) -> Object {
 mod tests {
     use std::path::Path;
 
+    use proptest::{collection::btree_map, prelude::*};
+
     use super::*;
 
     fn object(value: Value) -> Object {
@@ -154,5 +156,41 @@ mod tests {
             Value::from(restore(&current, &remember(&before))),
             json!({"hosts": ["fd://"], "tlsverify": false, "live-restore": true, "debug": true})
         );
+    }
+
+    fn anything() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[a-z:/]{0,12}".prop_map(Value::from),
+            proptest::collection::vec("[a-z:/]{0,12}", 0..3).prop_map(Value::from),
+        ]
+    }
+
+    fn any_file() -> impl Strategy<Value = Object> {
+        let known = prop_oneof![
+            Just("hosts"),
+            Just("tlsverify"),
+            Just("tlscert"),
+            Just("live-restore")
+        ];
+        let key = prop_oneof![known.prop_map(str::to_owned), "[a-z-]{1,8}"];
+        btree_map(key, anything(), 0..8).prop_map(|file| file.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_restored_but_for_live_restore(file in any_file(), in_swarm: bool) {
+            let keys = Keys::of(Path::new("/home"));
+            let before = remember(&file);
+            let new = configure(&file, &before, &[], "tcp://0.0.0.0:2376", &keys, in_swarm);
+            prop_assert_eq!(&new["tlsverify"], &json!(true));
+            let mut restored = restore(&new, &before);
+            if !file.contains_key("live-restore") {
+                restored.remove("live-restore");
+            }
+            prop_assert_eq!(restored, file);
+        }
     }
 }

@@ -88,6 +88,8 @@ impl CommandLine {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const DOCKER_CE: &str = "\
@@ -154,5 +156,23 @@ ExecStart=/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock
             CommandLine::read("[Service]\nExecStart=/a\nExecStart=\n"),
             None
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_back_without_hosts(
+            words in proptest::collection::vec("-H|--host=a|-Hb|--tlsverify|--tlskey|[!-~]{1,8}", 1..8)
+        ) {
+            let command = words.join(" ");
+            let line = CommandLine::split(&command);
+            let again = CommandLine::split(&line.rest.join(" "));
+            prop_assert!(again.hosts.is_empty(), "{:?}", again);
+            prop_assert_eq!(&again.rest, &line.rest);
+        }
+
+        #[test]
+        fn any_text_is_a_unit_or_none(text in "(ExecStart=|# /|[ -~\\n\\\\]){0,80}") {
+            CommandLine::read(&text);
+        }
     }
 }

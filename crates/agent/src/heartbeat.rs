@@ -172,7 +172,7 @@ impl<T: Transport> Agent<T> {
         }
         if answer.state.is_some() && answer.state != life.told {
             tracing::info!(
-                "node {} is {}",
+                "node {} is {:?}",
                 life.node,
                 answer.state.as_deref().unwrap_or_default()
             );

@@ -192,6 +192,7 @@ fn wrong<E: serde::de::Error>(reason: impl fmt::Display) -> E {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -328,5 +329,19 @@ mod tests {
             Some("7")
         );
         assert_eq!(order(json!({"upgrade": null})), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_answers_is_read_or_refused(
+            name in any::<String>(),
+            pem in "(-----BEGIN CERTIFICATE-----\n)?[A-Za-z0-9+/=\n]{0,80}(-----END CERTIFICATE-----\n)?",
+        ) {
+            let read = form(json!({"uuid": UUID, "external_fqdn": name, "user_ca_cert": pem}));
+            if let Ok(form) = read {
+                prop_assert!(form.external_fqdn.is_none_or(|name| is_name(&name)));
+                prop_assert_eq!(form.user_ca_cert, None);
+            }
+        }
     }
 }
