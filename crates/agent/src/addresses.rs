@@ -12,6 +12,9 @@ const OF_CONTAINERS: [&str; 8] = [
     "docker", "br-", "veth", "virbr", "cni", "flannel", "weave", "cali",
 ];
 
+/// As many addresses as are told: more than any instance has, and less than the server takes.
+const MOST: usize = 128;
+
 /// The addresses by which a machine can be reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Addresses {
@@ -62,6 +65,7 @@ fn choose(
                 let cidr = Ipv4Net::new(ip, prefix).ok()?;
                 Some(PrivateIp { name, cidr })
             })
+            .take(MOST)
             .collect(),
     }
 }
@@ -114,6 +118,12 @@ mod tests {
         assert_eq!(away.public_ip, Some("203.0.113.9".parse().unwrap()));
         assert_eq!(away.private_ips.len(), 1);
         assert_eq!(choose(interfaces(), Some(None)).public_ip, None);
+    }
+
+    #[test]
+    fn a_machine_with_very_many_addresses_tells_the_first_of_them() {
+        let many = (0..=255).map(|last| interface("eth0", &format!("10.0.0.{last}"), 24));
+        assert_eq!(choose(many, None).private_ips.len(), MOST);
     }
 
     #[test]

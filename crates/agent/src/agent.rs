@@ -94,7 +94,7 @@ impl<T: Transport> Agent<T> {
         Ok(Self {
             pace,
             api: Api::new(transport, &config.host, config.token.clone()),
-            metadata: Metadata::new(&web, config.metadata_url.clone()),
+            metadata: Metadata::new(web, config.metadata_url.clone()),
             docker: Docker::new(&config, engine.clone(), systemd, pace.engine),
             upgrader: Upgrader::new(
                 config.upgrade_command.clone(),

@@ -48,8 +48,8 @@ pub async fn check<T: Transport>(
     let mut report = Report::default();
     match Engine::new(config.docker_socket.clone()).info().await {
         Ok(info) => report.good(&format!(
-            "Docker {} with {}, {} containers",
-            info.server_version, info.driver, info.containers
+            "Docker {} with {}, {} containers run",
+            info.server_version, info.driver, info.containers_running
         )),
         Err(error) => report.missing(&error.to_string()),
     }
@@ -100,7 +100,7 @@ mod tests {
     async fn checked(machine: &Machine, has_systemd: bool) -> Report {
         let config = machine.config();
         let api = Api::new(web(), &config.host, config.token.clone());
-        let mut metadata = Metadata::new(&web(), config.metadata_url.clone());
+        let mut metadata = Metadata::new(web(), config.metadata_url.clone());
         check(&config, &api, &mut metadata, has_systemd)
             .await
             .unwrap()

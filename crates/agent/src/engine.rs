@@ -8,6 +8,8 @@ use tokio::time::{Instant, sleep};
 use crate::http::{HttpError, UnixSocket};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// As much of a version or a name as the server takes.
+const LONGEST_WORD: usize = 128;
 /// How often an engine that is starting is asked.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -27,9 +29,7 @@ pub struct Info {
     pub driver: String,
     /// The runtime of its containers.
     pub default_runtime: String,
-    /// How many containers there are.
-    pub containers: u64,
-    /// How many of them run.
+    /// How many containers run.
     pub containers_running: u64,
     /// Whether containers outlive a restart of the engine.
     pub live_restore_enabled: bool,
@@ -124,7 +124,8 @@ impl Engine {
             &mut info.driver,
             &mut info.default_runtime,
         ] {
-            word.retain(|char| !char.is_control());
+            let shown = word.chars().filter(|char| !char.is_control());
+            *word = shown.take(LONGEST_WORD).collect();
         }
         Ok(info)
     }
@@ -164,8 +165,16 @@ mod tests {
             (info.driver.as_str(), info.default_runtime.as_str()),
             ("overlay2", "runc")
         );
-        assert_eq!((info.containers, info.containers_running), (3, 0));
+        assert_eq!(info.containers_running, 0);
         assert!(!info.is_in_swarm() && !info.would_lose_containers());
+    }
+
+    #[tokio::test]
+    async fn what_an_engine_says_is_cut_to_what_a_server_takes() {
+        let fake = FakeEngine::start().await;
+        fake.set(|info| info["Driver"] = format!("zfs\n{}", "s".repeat(500)).into());
+        let info = Engine::new(fake.socket.clone()).info().await.unwrap();
+        assert_eq!(info.driver, format!("zfs{}", "s".repeat(125)));
     }
 
     #[tokio::test]

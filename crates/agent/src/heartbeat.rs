@@ -156,7 +156,7 @@ impl<T: Transport> Agent<T> {
             cpu: machine::cpu(),
             memory: machine::memory_kb(),
             disk: machine::disk_gb(root.unwrap_or("/var/lib/docker".as_ref())),
-            containers: engine.map_or(0, |info| info.containers),
+            containers: engine.map_or(0, |info| info.containers_running),
             private_ips: self.addresses.private_ips.clone(),
             public_ip: self.addresses.public_ip,
             instance_id: self.metadata.instance_id().map(str::to_owned),

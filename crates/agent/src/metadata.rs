@@ -11,8 +11,10 @@ use crate::{
     wire::{Identity, Instance},
 };
 
-/// The service answers within milliseconds where there is one.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// For calls of the service, which answers within milliseconds where there is one.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is asked while it comes up.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How often it is looked for where it was not found.
 const SELDOM: Duration = Duration::from_secs(300);
 /// The longest life that a session token may have.
@@ -42,9 +44,9 @@ enum Trouble {
 
 impl Metadata {
     /// The service at this URL; `None` where there is none.
-    pub fn new(web: &Web, url: Option<String>) -> Self {
+    pub fn new(web: Web, url: Option<String>) -> Self {
         Self {
-            web: web.with_patience(PATIENCE),
+            web,
             url,
             token: None,
             instance_id: None,
@@ -73,7 +75,7 @@ impl Metadata {
             if self.url.is_none() || self.instance_id.is_some() || Instant::now() >= deadline {
                 return;
             }
-            sleep(PATIENCE / 4).await;
+            sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -189,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn an_instance_knows_its_id_its_proof_and_its_address() {
         let service = FakeMetadata::start().await;
-        let mut metadata = Metadata::new(&web(), Some(service.url.clone()));
+        let mut metadata = Metadata::new(web(), Some(service.url.clone()));
         metadata.settle(Duration::from_secs(30)).await;
         assert_eq!(metadata.instance_id(), Some("i-0123456789abcdef0"));
         assert_eq!(metadata.public_ip(), Some(None));
@@ -211,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_has_run_out_is_replaced() {
         let service = FakeMetadata::start().await;
-        let mut metadata = Metadata::new(&web(), Some(service.url.clone()));
+        let mut metadata = Metadata::new(web(), Some(service.url.clone()));
         metadata.look().await;
         service.expire_tokens();
         service.set_public_ip(Some("203.0.113.7"));
@@ -223,7 +225,7 @@ mod tests {
     async fn a_service_that_falls_silent_takes_no_address_away() {
         let service = FakeMetadata::start().await;
         service.set_public_ip(Some("203.0.113.7"));
-        let mut metadata = Metadata::new(&web(), Some(service.url.clone()));
+        let mut metadata = Metadata::new(web(), Some(service.url.clone()));
         metadata.look().await;
         drop(service);
         metadata.look().await;
@@ -233,8 +235,8 @@ mod tests {
 
     #[tokio::test]
     async fn away_from_ec2_there_is_no_instance() {
-        let nobody = Metadata::new(&web(), None);
-        let mut silent = Metadata::new(&web(), Some("http://127.0.0.1:1".to_owned()));
+        let nobody = Metadata::new(web(), None);
+        let mut silent = Metadata::new(web(), Some("http://127.0.0.1:1".to_owned()));
         silent.settle(Duration::ZERO).await;
         assert!(silent.asleep_until.is_some());
         for mut metadata in [nobody, silent] {

@@ -25,7 +25,7 @@ use crate::{
     files,
     http::Web,
     machine,
-    metadata::Metadata,
+    metadata::{self, Metadata},
     systemd,
 };
 
@@ -57,7 +57,10 @@ async fn execute(command: Command) -> Result<ExitCode, Error> {
             let config = load(options)?;
             let web = Web::new(config.ca_file.as_deref(), Pace::default().call)?;
             let api = Api::new(web.clone(), &config.host, config.token.clone());
-            let mut metadata = Metadata::new(&web, config.metadata_url.clone());
+            let mut metadata = Metadata::new(
+                web.with_patience(metadata::PATIENCE),
+                config.metadata_url.clone(),
+            );
             let report = check(&config, &api, &mut metadata, machine::has_systemd()).await?;
             print(&report.lines)?;
             Ok(ExitCode::from(u8::from(report.is_incomplete)))
@@ -91,7 +94,7 @@ async fn run(options: Options) -> Result<ExitCode, Error> {
     let web = Web::new(config.ca_file.as_deref(), pace.call)?;
     let surroundings = Surroundings {
         pace,
-        web: web.clone(),
+        web: web.with_patience(metadata::PATIENCE),
         systemd: Systemd::of_this_machine(),
         seed: rand::random(),
     };

@@ -111,7 +111,7 @@ pub struct Heartbeat {
     pub memory: u64,
     /// How large the file system of the engine's data is, in GB.
     pub disk: u64,
-    /// How many containers there are, running or not.
+    /// How many containers run.
     pub containers: u64,
     /// The addresses of the interfaces.
     pub private_ips: Vec<PrivateIp>,

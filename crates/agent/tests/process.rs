@@ -1,5 +1,7 @@
 //! The program as a process.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic what failed")]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
