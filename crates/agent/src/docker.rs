@@ -102,13 +102,6 @@ pub enum DockerError {
     Reverted(Box<Self>),
 }
 
-impl DockerError {
-    /// Whether it may work at another time.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::ContainersRun(_))
-    }
-}
-
 /// What is to be in Docker's files.
 struct Wanted {
     daemon_json: Object,

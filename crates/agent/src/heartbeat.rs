@@ -10,6 +10,7 @@ use crate::{
     Error, addresses,
     agent::Agent,
     config::port,
+    docker::DockerError,
     engine::Info,
     http::Transport,
     machine,
@@ -53,7 +54,7 @@ impl<T: Transport> Agent<T> {
         self.resume_upgrade();
         self.addresses = addresses::look(&mut self.metadata).await;
         loop {
-            let engine = self.look_at_engine(&mut life).await;
+            let engine = self.look_at_engine(&mut life).await?;
             let pause = match self
                 .api
                 .heartbeat(node, &self.heartbeat(engine.as_ref()))
@@ -114,7 +115,7 @@ impl<T: Transport> Agent<T> {
     }
 
     /// Looks whether the engine runs, and sets it up when it is time.
-    async fn look_at_engine(&mut self, life: &mut Life) -> Option<Info> {
+    async fn look_at_engine(&mut self, life: &mut Life) -> Result<Option<Info>, Error> {
         let mut info = match self.engine.info().await {
             Ok(info) => info,
             Err(error) => {
@@ -122,11 +123,11 @@ impl<T: Transport> Agent<T> {
                 if !self.upgrader.is_running() {
                     life.complain(&error.to_string());
                 }
-                return None;
+                return Ok(None);
             }
         };
         if life.is_set_up || self.upgrader.is_running() {
-            return Some(info);
+            return Ok(Some(info));
         }
         match self.docker.configure(&mut self.state, &info).await {
             Ok(restarted) => {
@@ -136,12 +137,18 @@ impl<T: Transport> Agent<T> {
                     info = new;
                 }
             }
+            // It is tried again with the next heartbeat: somebody may have helped meanwhile.
             Err(error) => {
-                life.is_set_up = !error.may_pass();
                 life.complain(&error.to_string());
+                if matches!(error, DockerError::NoAuthority)
+                    && let Ok(form) = self.api.node(life.node).await
+                    && let Some(pem) = form.user_ca_cert
+                {
+                    self.keys.keep_authority(&pem)?;
+                }
             }
         }
-        Some(info)
+        Ok(Some(info))
     }
 
     fn heartbeat(&self, engine: Option<&Info>) -> Heartbeat {
@@ -225,7 +232,7 @@ impl<T: Transport> Agent<T> {
     /// Asks the server to reach the engine: once, after a change of address, and as long as the node is not deployed.
     async fn ask_for_reachability(&mut self, life: &mut Life) {
         let is_wanted = matches!(life.told.as_deref(), Some("Deploying" | "Unreachable"));
-        if self.upgrader.is_running() || life.reachable.is_some() && !is_wanted {
+        if !life.is_set_up || self.upgrader.is_running() || life.reachable.is_some() && !is_wanted {
             return;
         }
         match self.api.ping(life.node).await {
