@@ -197,6 +197,33 @@ async fn what_is_missing_is_said_and_nothing_is_touched() {
     assert!(error.contains("user_ca_cert"), "{error}");
 }
 
+#[tokio::test]
+async fn a_configuration_that_has_failed_is_not_tried_again() {
+    let (mut machine, _engine) = machine_with_docker().await;
+    let restart = machine.settings.restart_command.take().unwrap();
+    let file = machine.path("daemon.json");
+    machine.settings.restart_command = Some(format!(
+        "{restart}; ! grep -q tlsverify '{}'",
+        file.display()
+    ));
+    let (mut docker, mut state) = docker_of(&machine, None).await;
+    let info = docker.engine.info().await.unwrap();
+    let error = docker.configure(&mut state, &info).await.unwrap_err();
+    assert!(matches!(error, DockerError::Reverted(_)), "{error}");
+    assert!(!docker.configure(&mut state, &info).await.unwrap());
+    assert_eq!(machine.restarts(), 2);
+}
+
+#[tokio::test]
+async fn a_trial_that_went_well_is_over() {
+    let (machine, _engine) = machine_with_docker().await;
+    let (mut docker, mut state) = docker_of(&machine, None).await;
+    state.change(|state| state.docker_on_trial = true).unwrap();
+    docker.settle(&mut state).await.unwrap();
+    assert!(!state.get().docker_on_trial);
+    assert_eq!(machine.restarts(), 0);
+}
+
 /// A systemd that runs Docker as its packages have it and writes down what it is told.
 fn systemd(machine: &Machine) -> Systemd {
     let script = format!(

@@ -96,6 +96,22 @@ async fn a_node_that_was_made_for_the_machine_is_claimed_without_registration() 
 }
 
 #[tokio::test]
+async fn a_node_that_is_claimed_instead_of_another_gets_a_certificate_of_its_own() {
+    let mut server = FakeServer::start().await;
+    let mut machine = Machine::new(&server);
+    drop(machine.boot_until_heartbeat(&server, 1).await);
+    server.become_node(Uuid::from_u128(8));
+    machine.settings.uuid = Some(server.node.to_string());
+    let _agent = machine.boot_until_heartbeat(&server, 2).await;
+    let announcements = server.calls("announce");
+    assert!(announcements[1].path.contains(&server.node.to_string()));
+    assert_ne!(
+        announcements[1].body()["public_cert"],
+        announcements[0].body()["public_cert"]
+    );
+}
+
+#[tokio::test]
 async fn a_forgotten_node_registers_anew_and_its_configured_id_is_not_claimed_again() {
     for status in [401, 404] {
         let mut server = FakeServer::start().await;
