@@ -18,6 +18,7 @@ mod first_deploy;
 mod launches;
 mod lists;
 mod moto;
+mod names;
 mod node_operations;
 mod numbers;
 mod openapi;

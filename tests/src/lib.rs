@@ -20,6 +20,7 @@ mod transitions;
 mod users;
 mod worker_process;
 mod world;
+mod zone;
 
 pub use client::{Answer, Client};
 pub use crash::words;

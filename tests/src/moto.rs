@@ -49,6 +49,11 @@ fn start() -> (String, Child) {
 impl Moto {
     /// An installation of its own, when its turn has come.
     pub async fn start() -> Self {
+        Self::with_names(false).await
+    }
+
+    /// The same, whose nodes may get names in a hosted zone of moto's.
+    pub async fn with_names(with_names: bool) -> Self {
         let turn = TURN.lock().await;
         let (url, _) = SERVER
             .get_or_init(|| async {
@@ -62,6 +67,7 @@ impl Moto {
         let options = Options::default();
         let world = World::with(Options {
             endpoint: Some(url.clone()),
+            with_names,
             worker: worker::Config {
                 // moto needs milliseconds of a whole core for each look.
                 sweep_interval: Duration::from_millis(250),

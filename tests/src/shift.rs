@@ -19,7 +19,11 @@ impl Shift {
     pub fn begin(world: &World) -> Self {
         let shutdown = CancellationToken::new();
         let clouds: Arc<dyn Clouds> = Arc::new(Connector::to(world.endpoint.clone()));
-        let worker = worker::Worker::new(world.pool.clone(), clouds, Options::default().worker);
+        let config = worker::Config {
+            names: world.zone.clone(),
+            ..Options::default().worker
+        };
+        let worker = worker::Worker::new(world.pool.clone(), clouds, config);
         Self {
             worker: tokio::spawn(worker.run(shutdown.clone())),
             shutdown,

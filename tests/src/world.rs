@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use aws::{Cloud, Clouds, Connector, Endpoint};
+use aws::{Cloud, Clouds, Connector, Endpoint, Names};
 use berth::{
     local::{DEV_KEY, DEV_USER, SIM_ACCESS_KEY, SimServer, add_dev_user},
     replica::{Answers, Replica, bind},
@@ -16,16 +16,17 @@ use domain::{catalogue::Architecture, ids::InstallationId, launch::LaunchRequest
 use serde_json::{Value, json};
 use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
+use store::naming::Zone;
 use tokio::time::Instant;
 
-use crate::{Client, fresh_database, rest::assert_log_is_whole};
+use crate::{Client, fresh_database, rest::assert_log_is_whole, zone};
 
 /// The simulated account.
 pub const ACCOUNT: &str = "123456789012";
 /// The policy that users give to Berth's access key, and every simulated world does so, too.
 pub const IAM_POLICY: &str = include_str!("../../docs/iam-policy.json");
 /// The access key of the account's owner, who may do everything.
-const OWNER_ACCESS_KEY: &str = "owner";
+pub(crate) const OWNER_ACCESS_KEY: &str = "owner";
 const DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -43,6 +44,8 @@ pub struct Options {
     pub with_worker: bool,
     /// A database of the test's own.
     pub database_url: Option<String>,
+    /// Whether nodes get names in a hosted zone, which is made.
+    pub with_names: bool,
 }
 
 impl Default for Options {
@@ -56,6 +59,7 @@ impl Default for Options {
             endpoint: None,
             with_worker: true,
             database_url: None,
+            with_names: false,
         }
     }
 }
@@ -72,6 +76,9 @@ pub fn fast_worker() -> worker::Config {
         new_objects_show_within: Duration::from_secs(1),
         launch_deadline: Duration::from_secs(20),
         image: None,
+        names: None,
+        names_retry_interval: Duration::from_millis(500),
+        names_check_interval: Duration::from_secs(2),
     }
 }
 
@@ -88,6 +95,8 @@ pub struct World {
     pub database_url: String,
     /// Berth's way to AWS.
     pub endpoint: Endpoint,
+    /// Where its nodes get names.
+    pub zone: Option<Zone>,
     pub(crate) sim: Option<SimServer>,
     owner: Connector,
     replica: Replica,
@@ -171,9 +180,18 @@ impl World {
                 (Some(sim), endpoint)
             }
         };
+        let zone = if options.with_names {
+            Some(zone::make(&endpoint.url).await)
+        } else {
+            None
+        };
         let connector = Connector::to(endpoint.clone()).with_call_timeout(CALL_TIMEOUT);
         let clouds: Arc<dyn Clouds> = Arc::new(connector);
-        let worker = options.with_worker.then_some((clouds, options.worker));
+        let config = worker::Config {
+            names: zone.clone(),
+            ..options.worker
+        };
+        let worker = options.with_worker.then_some((clouds, config));
         let listener = bind(ANYWHERE).await.expect("a free port");
         let replica =
             Replica::start(listener, pool.clone(), Answers::Everything, worker).expect("a replica");
@@ -188,6 +206,7 @@ impl World {
             pool,
             database_url,
             endpoint,
+            zone,
             sim,
             owner,
             replica,
@@ -221,6 +240,11 @@ impl World {
     /// EC2 as the account's owner uses it.
     pub async fn cloud(&self, region: &str) -> Arc<dyn Cloud> {
         self.owner.cloud(region).await
+    }
+
+    /// Route 53 as the account's owner uses it.
+    pub async fn names(&self) -> Arc<dyn Names> {
+        self.owner.names().await
     }
 
     /// Launches an instance as the account's owner; answers with its id.
@@ -473,6 +497,9 @@ impl World {
     /// Where something of Berth's is left over or unknown.
     pub async fn finish(self) {
         self.nothing_is_left_over().await;
+        if self.zone.is_some() {
+            self.names_are_right().await;
+        }
         assert_log_is_whole(&self.pool).await;
         self.replica.stop().await;
         if let Some(sim) = self.sim {

@@ -118,6 +118,20 @@ pub struct Serve {
     /// How the worker goes about it.
     #[command(flatten)]
     pub worker: WorkerOptions,
+    /// The names of nodes.
+    #[command(flatten)]
+    pub names: NameOptions,
+}
+
+/// Flags about the names of nodes. All workers of an installation must be given the same.
+#[derive(Debug, Args)]
+pub struct NameOptions {
+    /// A hosted zone of yours in Route 53, as Z0123456789ABCDEFGHIJ, in which nodes get names. [default: EC2's names]
+    #[arg(long, env = "BERTH_HOSTED_ZONE_ID", value_name = "ID")]
+    pub hosted_zone_id: Option<String>,
+    /// The domain of the names, in that zone, as example.com: a node is UUID.node.example.com.
+    #[arg(long, env = "BERTH_NODE_DOMAIN", value_name = "DOMAIN")]
+    pub node_domain: Option<String>,
 }
 
 /// Flags about the worker.

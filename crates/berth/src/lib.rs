@@ -14,6 +14,7 @@ pub mod error;
 pub mod local;
 mod logging;
 mod migrate;
+mod names;
 mod openapi;
 pub mod replica;
 mod serve;

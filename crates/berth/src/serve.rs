@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws::Connector;
+use aws::{Clouds, Connector};
 
 use crate::{
     Error,
     cli::{Role, Serve, WorkerOptions},
+    names,
     replica::{self, Answers, Replica},
 };
 
@@ -20,8 +21,15 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         Role::Api | Role::All => Answers::Everything,
         Role::Worker => Answers::Health,
     };
-    let worker: Option<(Arc<dyn aws::Clouds>, _)> = match options.role {
-        Role::Worker | Role::All => Some((Arc::new(Connector::ambient()), config(options.worker))),
+    let worker = match options.role {
+        Role::Worker | Role::All => {
+            let clouds: Arc<dyn Clouds> = Arc::new(Connector::ambient());
+            let config = worker::Config {
+                names: names::zone(options.names, &*clouds).await?,
+                ..config(options.worker)
+            };
+            Some((clouds, config))
+        }
         Role::Api => None,
     };
     let replica = Replica::start(listener, pool, answers, worker)?;

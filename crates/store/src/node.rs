@@ -64,7 +64,7 @@ pub struct Node {
     pub subnet_id: Option<String>,
     /// Its instance.
     pub instance_id: Option<String>,
-    /// The name under which it can be reached; empty where there is none.
+    /// The name under which it can be reached: in the operator's zone, else EC2's; empty where there is none.
     pub external_fqdn: String,
     /// Its address on the internet.
     pub public_ip: Option<String>,
@@ -286,13 +286,15 @@ pub async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Node>> 
         r#"SELECT node.id, node.namespace_id, node.cluster_id, node.state, node.nickname,
                   cluster.region AS "region?", cluster.node_type AS "node_type?", node_type.vcpus AS "vcpus?",
                   node_type.memory_mb AS "memory_mb?", cluster.disk_gb AS "disk_gb?", node.zone, node.subnet_id,
-                  node.instance_id, node.external_fqdn, node.public_ip,
+                  node.instance_id, coalesce(node.id || '.node.' || naming.domain, node.external_fqdn) AS "external_fqdn!",
+                  node.public_ip,
                   node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.docker_version, node.tags,
                   coalesce(cluster.automatic_tags, '{}') AS "automatic_tags!",
                   node.last_seen_at, node.deployed_at, node.destroyed_at
            FROM node
            LEFT JOIN cluster ON cluster.id = node.cluster_id
            LEFT JOIN node_type ON node_type.name = cluster.node_type
+           CROSS JOIN naming
            WHERE node.id = ANY ($1) ORDER BY node.created_at, node.id"#,
         ids
     )

@@ -45,8 +45,9 @@ pub(crate) struct Node {
     /// The version of its Docker engine, once known.
     #[schema(required = true, example = json!(null))]
     docker_version: Option<String>,
-    /// The name under which it can be reached; empty until it has one.
-    #[schema(example = "ec2-203-0-113-25.compute-1.amazonaws.com")]
+    /// The name under which it can be reached: in the hosted zone where the installation has one, else EC2's; that is empty
+    /// until there is one.
+    #[schema(example = "00cc59e1-c605-403c-a5fb-3269b6a0d6bf.node.example.com")]
     external_fqdn: String,
     /// When it was last seen.
     #[schema(required = true, example = "Tue, 16 Sep 2014 17:04:00 +0000")]
@@ -55,7 +56,7 @@ pub(crate) struct Node {
     #[schema(required = true, example = 1024)]
     memory: Option<u32>,
     /// The name for people; its external name where none was given.
-    #[schema(example = "ec2-203-0-113-25.compute-1.amazonaws.com")]
+    #[schema(example = "00cc59e1-c605-403c-a5fb-3269b6a0d6bf.node.example.com")]
     nickname: String,
     /// The URI of its node cluster; null for one that its owner brought.
     #[schema(
