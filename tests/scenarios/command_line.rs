@@ -155,6 +155,8 @@ async fn help_names_every_command_flag_and_environment_variable() {
         "BERTH_SWEEP_AT_REST_SECONDS",
         "--launch-deadline-seconds",
         "BERTH_LAUNCH_DEADLINE_SECONDS",
+        "--probe-timeout-seconds",
+        "BERTH_PROBE_TIMEOUT_SECONDS",
         "AWS_ENDPOINT_URL",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",

@@ -5,6 +5,7 @@
 )]
 
 mod actions;
+mod agent;
 mod bad_input;
 mod botocore;
 mod capacity;

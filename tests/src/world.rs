@@ -71,6 +71,11 @@ pub fn fast_worker() -> worker::Config {
         grace: Duration::from_secs(1),
         new_objects_show_within: Duration::from_secs(1),
         launch_deadline: Duration::from_secs(20),
+        hosts: domain::host::Settings {
+            probe_again: Duration::from_millis(200),
+            probe_patience: Duration::from_secs(2),
+            ..domain::host::Settings::default()
+        },
         image: None,
     }
 }
@@ -173,10 +178,11 @@ impl World {
         };
         let connector = Connector::to(endpoint.clone()).with_call_timeout(CALL_TIMEOUT);
         let clouds: Arc<dyn Clouds> = Arc::new(connector);
+        let hosts = options.worker.hosts;
         let worker = options.with_worker.then_some((clouds, options.worker));
         let listener = bind(ANYWHERE).await.expect("a free port");
-        let replica =
-            Replica::start(listener, pool.clone(), Answers::Everything, worker).expect("a replica");
+        let replica = Replica::start(listener, pool.clone(), Answers::Everything, hosts, worker)
+            .expect("a replica");
         let client = Client::new(format!("http://{}", replica.address), DEV_USER, DEV_KEY);
         let owner = Connector::to(Endpoint {
             url: endpoint.url.clone(),

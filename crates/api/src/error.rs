@@ -32,6 +32,9 @@ pub(crate) enum ApiError {
     /// Nobody, or somebody with a wrong key.
     #[error("{0}")]
     Unauthorized(&'static str),
+    /// A host with a token that is worth nothing (any more): its agent is to forget what it is.
+    #[error("{0}")]
+    UnknownAgent(&'static str),
     /// It is not there, or not for this caller to see.
     #[error("{0}")]
     NotFound(String),
@@ -75,7 +78,7 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) | Self::UnknownAgent(_) => StatusCode::UNAUTHORIZED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -158,6 +161,7 @@ impl IntoResponse for ApiError {
             Self::Unauthorized(_) => {
                 &[(WWW_AUTHENTICATE, "Basic realm=\"berth\", charset=\"UTF-8\"")]
             }
+            Self::UnknownAgent(_) => &[(WWW_AUTHENTICATE, "TutumAgentToken realm=\"berth\"")],
             Self::UpgradeRequired => &[(UPGRADE, "websocket"), (SEC_WEBSOCKET_VERSION, "13")],
             _ => &[],
         };

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use store::PgPool;
 
 mod action;
+mod agent;
 mod answer;
 pub mod auth;
 mod az;
@@ -45,15 +46,17 @@ pub struct App {
     pool: PgPool,
     catalogue: Arc<catalogue::Cache>,
     streams: Arc<stream::Streams>,
+    hosts: domain::host::Settings,
 }
 
 impl App {
-    /// An application on this database.
-    pub fn new(pool: PgPool) -> Self {
+    /// An application on this database, which deals with hosts in this way.
+    pub fn new(pool: PgPool, hosts: domain::host::Settings) -> Self {
         Self {
             pool,
             catalogue: Arc::default(),
             streams: Arc::default(),
+            hosts,
         }
     }
 

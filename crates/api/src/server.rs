@@ -22,7 +22,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, action, az, credentials, docs, error::ApiError, events, health, node, nodecluster,
+    App, action, agent, az, credentials, docs, error::ApiError, events, health, node, nodecluster,
     nodetype, path, provider, region, tag, token,
 };
 
@@ -71,6 +71,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodetype::get))
         .routes(routes!(crate::service::list))
         .routes(routes!(crate::service::get))
+        .routes(routes!(agent::register::register))
+        .routes(routes!(agent::get::get, agent::announce::announce))
+        .routes(routes!(agent::ping::ping))
         .routes(routes!(credentials::check))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
@@ -262,7 +265,8 @@ mod tests {
     /// A service whose database is not there.
     fn without_database() -> Router {
         let url = "postgres://nobody@127.0.0.1:1/none";
-        service(App::new(store::connect(url, 1).unwrap()))
+        let pool = store::connect(url, 1).unwrap();
+        service(App::new(pool, domain::host::Settings::default()))
     }
 
     async fn ask(method: &str, path: &str) -> (StatusCode, String, Response<()>) {

@@ -118,6 +118,17 @@ pub struct Serve {
     /// How the worker goes about it.
     #[command(flatten)]
     pub worker: WorkerOptions,
+    /// How hosts are dealt with.
+    #[command(flatten)]
+    pub hosts: HostOptions,
+}
+
+/// Flags about the hosts behind the nodes.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct HostOptions {
+    /// How long, in seconds, the Docker engine of a node may take to answer.
+    #[arg(long, env = "BERTH_PROBE_TIMEOUT_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
+    pub probe_timeout_seconds: u64,
 }
 
 /// Flags about the worker.

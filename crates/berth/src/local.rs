@@ -127,6 +127,7 @@ impl Local {
             listener,
             pool.clone(),
             Answers::Everything,
+            options.worker.hosts,
             Some((clouds, options.worker)),
         )?;
         Ok(Self {

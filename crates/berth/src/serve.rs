@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use aws::Connector;
+use domain::host;
 
 use crate::{
     Error,
-    cli::{Role, Serve, WorkerOptions},
+    cli::{HostOptions, Role, Serve, WorkerOptions},
     replica::{self, Answers, Replica},
 };
 
@@ -20,18 +21,30 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         Role::Api | Role::All => Answers::Everything,
         Role::Worker => Answers::Health,
     };
+    let hosts = hosts(options.hosts);
     let worker: Option<(Arc<dyn aws::Clouds>, _)> = match options.role {
-        Role::Worker | Role::All => Some((Arc::new(Connector::ambient()), config(options.worker))),
+        Role::Worker | Role::All => {
+            let config = config(options.worker, hosts);
+            Some((Arc::new(Connector::ambient()), config))
+        }
         Role::Api => None,
     };
-    let replica = Replica::start(listener, pool, answers, worker)?;
+    let replica = Replica::start(listener, pool, answers, hosts, worker)?;
     replica::asked_to_stop().await;
     replica.stop().await;
     Ok(())
 }
 
-fn config(options: WorkerOptions) -> worker::Config {
+fn hosts(options: HostOptions) -> host::Settings {
+    host::Settings {
+        probe_patience: Duration::from_secs(options.probe_timeout_seconds),
+        ..host::Settings::default()
+    }
+}
+
+fn config(options: WorkerOptions, hosts: host::Settings) -> worker::Config {
     worker::Config {
+        hosts,
         image: options.image,
         sweep_interval: Duration::from_secs(options.sweep_seconds),
         sweep_interval_at_rest: Duration::from_secs(options.sweep_at_rest_seconds),

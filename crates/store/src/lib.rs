@@ -16,6 +16,7 @@ pub mod action;
 pub mod catalogue;
 pub mod cluster;
 pub mod event;
+pub mod host;
 pub mod installation;
 pub mod launch;
 pub mod network;

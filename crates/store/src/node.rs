@@ -10,7 +10,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    Error, Result,
+    Error, Result, host,
     page::{Listed, Page, TERMINATED_LISTED_HOURS},
     signed, unsigned,
 };
@@ -72,6 +72,8 @@ pub struct Node {
     pub private_ips: Vec<PrivateIp>,
     /// The version of its Docker engine, once known.
     pub docker_version: Option<String>,
+    /// The address of its tunnel, where its agent opened one.
+    pub tunnel: Option<String>,
     /// Its user's tags.
     pub tags: Vec<String>,
     /// The tags that its cluster got at launch.
@@ -102,6 +104,7 @@ struct Row {
     public_ip: Option<String>,
     private_ips: Json<Vec<PrivateIp>>,
     docker_version: Option<String>,
+    tunnel: Option<String>,
     tags: Vec<String>,
     automatic_tags: Vec<String>,
     last_seen_at: Option<DateTime<Utc>>,
@@ -131,6 +134,7 @@ impl TryFrom<Row> for Node {
             public_ip: row.public_ip,
             private_ips: row.private_ips.0,
             docker_version: row.docker_version,
+            tunnel: row.tunnel,
             tags: row.tags,
             automatic_tags: row.automatic_tags,
             last_seen_at: row.last_seen_at,
@@ -267,13 +271,22 @@ pub async fn lock(
     namespace: NamespaceId,
     id: NodeId,
 ) -> Result<Option<Node>> {
+    let found = lock_any(conn, id).await?;
+    Ok(found.filter(|node| node.namespace_id == namespace))
+}
+
+/// One node of whatever namespace, locked until the transaction's end. Lock its cluster first.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn lock_any(conn: &mut PgConnection, id: NodeId) -> Result<Option<Node>> {
     sqlx::query!(
         "SELECT 1 AS locked FROM node WHERE id = $1 FOR UPDATE",
         id.0
     )
     .fetch_optional(&mut *conn)
     .await?;
-    get(conn, namespace, id).await
+    Ok(by_ids(conn, &[id.0]).await?.pop())
 }
 
 /// The tags and places of nodes, by their ids.
@@ -287,14 +300,15 @@ pub async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Node>> 
                   cluster.region AS "region?", cluster.node_type AS "node_type?", node_type.vcpus AS "vcpus?",
                   node_type.memory_mb AS "memory_mb?", cluster.disk_gb AS "disk_gb?", node.zone, node.subnet_id,
                   node.instance_id, node.external_fqdn, node.public_ip,
-                  node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.docker_version, node.tags,
-                  coalesce(cluster.automatic_tags, '{}') AS "automatic_tags!",
+                  node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.docker_version, node.tunnel, node.tags,
+                  coalesce(cluster.automatic_tags, $2) AS "automatic_tags!",
                   node.last_seen_at, node.deployed_at, node.destroyed_at
            FROM node
            LEFT JOIN cluster ON cluster.id = node.cluster_id
            LEFT JOIN node_type ON node_type.name = cluster.node_type
            WHERE node.id = ANY ($1) ORDER BY node.created_at, node.id"#,
-        ids
+        ids,
+        &host::automatic_tags()
     )
     .fetch_all(conn)
     .await?

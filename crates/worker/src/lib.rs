@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+mod hosts;
 mod leftovers;
 mod reconcile;
 mod site;
@@ -44,6 +45,8 @@ pub struct Config {
     pub new_objects_show_within: Duration,
     /// How long an operation tries to launch before it gives up.
     pub launch_deadline: Duration,
+    /// How hosts are dealt with.
+    pub hosts: domain::host::Settings,
     /// The image of every node; none means Canonical's newest Ubuntu LTS.
     pub image: Option<String>,
 }
@@ -59,6 +62,7 @@ impl Default for Config {
             grace: Duration::from_secs(120),
             new_objects_show_within: Duration::from_secs(15),
             launch_deadline: Duration::from_secs(15 * 60),
+            hosts: domain::host::Settings::default(),
             image: None,
         }
     }
@@ -111,6 +115,12 @@ impl Worker {
         let sites = TaskTracker::new();
         info!(worker = %worker.id, "worker started");
         let listener = tokio::spawn(Arc::clone(&worker).listen(shutdown.clone()));
+        let hosts = tokio::spawn(hosts::run(
+            worker.pool.clone(),
+            worker.config.hosts,
+            worker.config.look_interval,
+            shutdown.clone(),
+        ));
         while !shutdown.is_cancelled() {
             match worker.take_site(&sites, &shutdown).await {
                 // There may be more.
@@ -128,6 +138,9 @@ impl Worker {
         sites.wait().await;
         if let Err(error) = listener.await {
             error!(%error, "the listener ended badly");
+        }
+        if let Err(error) = hosts.await {
+            error!(%error, "looking after the hosts ended badly");
         }
         info!(worker = %worker.id, "worker stopped");
     }

@@ -116,7 +116,7 @@ impl Node {
             current_num_containers: 0,
             docker_execdriver: None,
             docker_graphdriver: None,
-            tunnel: None,
+            tunnel: node.tunnel,
             deployed_datetime: node.deployed_at.map(time::wire),
             destroyed_datetime: node.destroyed_at.map(time::wire),
             disk: node.disk_gb,

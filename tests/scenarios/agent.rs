@@ -1,0 +1,5 @@
+//! Hosts that call home: what their agents are told, and what becomes of their nodes.
+
+mod reachability;
+mod registration;
+mod theft;
