@@ -118,6 +118,21 @@ impl Host {
             .await
     }
 
+    /// Sends a heartbeat of a small machine; `more` is told instead, or too.
+    pub async fn heartbeat(&self, more: Value) -> Answer {
+        let mut told = facts();
+        if let (Value::Object(told), Value::Object(more)) = (&mut told, more) {
+            told.extend(more);
+        }
+        self.heartbeat_of(told.to_string().into_bytes()).await
+    }
+
+    /// Sends these bytes as a heartbeat.
+    pub async fn heartbeat_of(&self, body: Vec<u8>) -> Answer {
+        let path = format!("node/{}/heartbeat/", self.uuid);
+        self.call(Method::POST, &path, Some(body)).await
+    }
+
     /// Asks how its node is.
     pub async fn get(&self) -> Answer {
         self.call(Method::GET, &format!("node/{}/", self.uuid), None)
@@ -128,6 +143,23 @@ impl Host {
     pub fn uri(&self) -> String {
         format!("/api/infra/v1/node/{}/", self.uuid)
     }
+}
+
+/// What a small machine tells in a heartbeat.
+pub fn facts() -> Value {
+    json!({
+        "agent_version": "0.1.0",
+        "docker_version": "26.1.5",
+        "docker_execdriver": "runc",
+        "docker_graphdriver": "overlay2",
+        "cpu": 2,
+        "memory": 2_048_000,
+        "disk": 30,
+        "containers": 3,
+        "private_ips": [{"name": "eth0", "CIDR": "10.78.112.4/18"}],
+        "public_ip": null,
+        "instance_id": null,
+    })
 }
 
 /// A registration token of the world's user.

@@ -74,6 +74,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(agent::register::register))
         .routes(routes!(agent::get::get, agent::announce::announce))
         .routes(routes!(agent::ping::ping))
+        .routes(routes!(agent::heartbeat::heartbeat))
         .routes(routes!(credentials::check))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))

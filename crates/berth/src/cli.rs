@@ -126,6 +126,12 @@ pub struct Serve {
 /// Flags about the hosts behind the nodes.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct HostOptions {
+    /// How often, in seconds, the agents on the nodes are to send heartbeats.
+    #[arg(long, env = "BERTH_HEARTBEAT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub heartbeat_seconds: u32,
+    /// After how many seconds without a heartbeat a node is unreachable.
+    #[arg(long, env = "BERTH_UNREACHABLE_AFTER_SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(2..=86400))]
+    pub unreachable_after_seconds: u32,
     /// How long, in seconds, the Docker engine of a node may take to answer.
     #[arg(long, env = "BERTH_PROBE_TIMEOUT_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
     pub probe_timeout_seconds: u64,

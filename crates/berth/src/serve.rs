@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use aws::Connector;
-use domain::host;
+use chrono::TimeDelta;
+use domain::host::{self, Limits};
 
 use crate::{
     Error,
@@ -12,6 +13,7 @@ use crate::{
 };
 
 pub(crate) async fn run(options: Serve) -> Result<(), Error> {
+    let hosts = hosts(options.hosts)?;
     let listener = replica::bind(options.listen).await?;
     let pool = store::reach(&options.database.database_url, options.database_connections).await?;
     if !store::is_migrated(&pool).await? {
@@ -21,7 +23,6 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         Role::Api | Role::All => Answers::Everything,
         Role::Worker => Answers::Health,
     };
-    let hosts = hosts(options.hosts);
     let worker: Option<(Arc<dyn aws::Clouds>, _)> = match options.role {
         Role::Worker | Role::All => {
             let config = config(options.worker, hosts);
@@ -35,11 +36,24 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     Ok(())
 }
 
-fn hosts(options: HostOptions) -> host::Settings {
-    host::Settings {
-        probe_patience: Duration::from_secs(options.probe_timeout_seconds),
-        ..host::Settings::default()
+fn hosts(options: HostOptions) -> Result<host::Settings, Error> {
+    let (heartbeat, silence) = (options.heartbeat_seconds, options.unreachable_after_seconds);
+    if silence <= heartbeat {
+        return Err(Error::Usage(format!(
+            "--unreachable-after-seconds {silence} must be more than --heartbeat-seconds {heartbeat}, or nodes are \
+             unreachable between two heartbeats"
+        )));
     }
+    let defaults = host::Settings::default();
+    Ok(host::Settings {
+        heartbeat: Duration::from_secs(heartbeat.into()),
+        limits: Limits {
+            silence: TimeDelta::seconds(silence.into()),
+            ..defaults.limits
+        },
+        probe_patience: Duration::from_secs(options.probe_timeout_seconds),
+        ..defaults
+    })
 }
 
 fn config(options: WorkerOptions, hosts: host::Settings) -> worker::Config {

@@ -8,6 +8,7 @@ pub mod action;
 pub mod catalogue;
 pub mod cidr;
 pub mod cluster;
+pub mod heartbeat;
 pub mod host;
 pub mod ids;
 pub mod launch;

@@ -11,6 +11,10 @@ use uuid::Uuid;
 
 use crate::{Result, operation};
 
+mod heartbeat;
+
+pub use heartbeat::{Heard, hear};
+
 /// A registration token as it is presented.
 #[derive(Debug, Clone)]
 pub struct Token {
@@ -174,7 +178,7 @@ pub async fn lock(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
 pub async fn get(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
     let row = sqlx::query!(
         r#"SELECT id, namespace_id, cluster_id, state, agent_version, external_fqdn, public_ip, public_cert, tunnel,
-                  is_reachable, created_at, deployed_at, now() AS "now!"
+                  is_reachable, heartbeat_at, created_at, deployed_at, now() AS "now!"
            FROM node WHERE id = $1"#,
         id.0
     )
@@ -193,7 +197,7 @@ pub async fn get(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
             tunnel: row.tunnel,
             contact: Contact {
                 engine: row.is_reachable,
-                heartbeat_at: None,
+                heartbeat_at: row.heartbeat_at,
                 registered_at: row.created_at,
                 was_deployed: row.deployed_at.is_some(),
             },
@@ -241,20 +245,41 @@ pub async fn announce(
     Ok(())
 }
 
-/// Takes over the address from which a brought host was heard, if it is another one: its engine was not asked there
-/// yet. The addresses of the others are EC2's to tell.
+/// Takes over the address from which a brought host was heard, unless it tells its address itself. The addresses of the
+/// others are EC2's to tell.
 ///
 /// # Errors
 /// Postgres' own.
 pub async fn take_address(conn: &mut PgConnection, id: NodeId, address: &str) -> Result<bool> {
+    let is_told = sqlx::query_scalar!("SELECT is_address_told FROM node WHERE id = $1", id.0)
+        .fetch_one(&mut *conn)
+        .await?;
+    match is_told {
+        true => Ok(false),
+        false => tell_address(conn, id, address, false).await,
+    }
+}
+
+/// Takes over the address of a brought host, if it is another one: its engine was not asked there yet. `is_told` says
+/// whether the host knows it itself. Answers whether it has changed.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn tell_address(
+    conn: &mut PgConnection,
+    id: NodeId,
+    address: &str,
+    is_told: bool,
+) -> Result<bool> {
     let taken = sqlx::query!(
         r#"UPDATE node
-           SET public_ip = $2, is_reachable = NULL,
+           SET public_ip = $2, is_address_told = $3, is_reachable = NULL,
                external_fqdn = CASE WHEN external_fqdn IS NOT DISTINCT FROM coalesce(public_ip, '') THEN $2
                                     ELSE external_fqdn END
            WHERE id = $1 AND brought_by_owner AND public_ip IS DISTINCT FROM $2"#,
         id.0,
-        address
+        address,
+        is_told
     )
     .execute(conn)
     .await?;
@@ -345,7 +370,7 @@ pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<V
                  AND (probe_claimed_until IS NULL OR probe_claimed_until < now())
                  AND (is_reachable IS NULL
                       OR NOT is_reachable AND probed_at < now() - make_interval(secs => $2)
-                      OR is_reachable AND probed_at < now() - make_interval(secs => $3))
+                      OR is_reachable AND heartbeat_at IS NULL AND probed_at < now() - make_interval(secs => $3))
                ORDER BY probed_at NULLS FIRST
                FOR UPDATE SKIP LOCKED
                LIMIT 50
@@ -389,8 +414,10 @@ pub async fn overdue(conn: &mut PgConnection, limits: Limits) -> Result<Vec<Node
     let ids = sqlx::query_scalar!(
         r#"SELECT id FROM node
            WHERE brought_by_owner AND state = 'Deploying' AND created_at < now() - make_interval(secs => $1)
+              OR heartbeat_at < now() - make_interval(secs => $2) AND state IN ('Deploying', 'Deployed', 'Upgrading')
            ORDER BY id"#,
-        limits.deployment.as_seconds_f64()
+        limits.deployment.as_seconds_f64(),
+        limits.silence.as_seconds_f64()
     )
     .fetch_all(conn)
     .await?;

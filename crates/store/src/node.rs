@@ -52,11 +52,11 @@ pub struct Node {
     pub region: Option<String>,
     /// Its node type.
     pub node_type: Option<String>,
-    /// Virtual CPUs of its type.
+    /// Virtual CPUs of its type, or the cores that its host told.
     pub vcpus: Option<u32>,
-    /// Memory of its type in MB.
+    /// Memory of its type in MB, or what its host told.
     pub memory_mb: Option<u32>,
-    /// Root volume in GB.
+    /// Root volume in GB, or the disk that its host told.
     pub disk_gb: Option<u32>,
     /// Its availability zone, once decided.
     pub zone: Option<String>,
@@ -72,6 +72,12 @@ pub struct Node {
     pub private_ips: Vec<PrivateIp>,
     /// The version of its Docker engine, once known.
     pub docker_version: Option<String>,
+    /// The execution driver of its Docker engine, once known.
+    pub docker_execdriver: Option<String>,
+    /// The storage driver of its Docker engine, once known.
+    pub docker_graphdriver: Option<String>,
+    /// How many containers run on it, as far as is known.
+    pub containers: u32,
     /// The address of its tunnel, where its agent opened one.
     pub tunnel: Option<String>,
     /// Its user's tags.
@@ -104,6 +110,9 @@ struct Row {
     public_ip: Option<String>,
     private_ips: Json<Vec<PrivateIp>>,
     docker_version: Option<String>,
+    docker_execdriver: Option<String>,
+    docker_graphdriver: Option<String>,
+    containers: i32,
     tunnel: Option<String>,
     tags: Vec<String>,
     automatic_tags: Vec<String>,
@@ -134,6 +143,9 @@ impl TryFrom<Row> for Node {
             public_ip: row.public_ip,
             private_ips: row.private_ips.0,
             docker_version: row.docker_version,
+            docker_execdriver: row.docker_execdriver,
+            docker_graphdriver: row.docker_graphdriver,
+            containers: unsigned(row.containers),
             tunnel: row.tunnel,
             tags: row.tags,
             automatic_tags: row.automatic_tags,
@@ -297,10 +309,12 @@ pub async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Node>> 
     sqlx::query_as!(
         Row,
         r#"SELECT node.id, node.namespace_id, node.cluster_id, node.state, node.nickname,
-                  cluster.region AS "region?", cluster.node_type AS "node_type?", node_type.vcpus AS "vcpus?",
-                  node_type.memory_mb AS "memory_mb?", cluster.disk_gb AS "disk_gb?", node.zone, node.subnet_id,
+                  cluster.region AS "region?", cluster.node_type AS "node_type?", coalesce(node_type.vcpus, cpu_cores) AS "vcpus?",
+                  coalesce(node_type.memory_mb, (memory_kb / 1024)::integer) AS "memory_mb?",
+                  coalesce(cluster.disk_gb, host_disk_gb) AS "disk_gb?", node.zone, node.subnet_id,
                   node.instance_id, node.external_fqdn, node.public_ip,
-                  node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.docker_version, node.tunnel, node.tags,
+                  node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.docker_version, docker_execdriver,
+                  docker_graphdriver, containers, node.tunnel, node.tags,
                   coalesce(cluster.automatic_tags, $2) AS "automatic_tags!",
                   node.last_seen_at, node.deployed_at, node.destroyed_at
            FROM node

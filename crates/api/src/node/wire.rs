@@ -112,10 +112,9 @@ impl Node {
             availability_zone: zone.map(|(region, zone)| uri::zone(region, zone)),
             cpu: node.vcpus,
             docker_version: node.docker_version,
-            // The engine's other facts come with the agent.
-            current_num_containers: 0,
-            docker_execdriver: None,
-            docker_graphdriver: None,
+            current_num_containers: node.containers,
+            docker_execdriver: node.docker_execdriver,
+            docker_graphdriver: node.docker_graphdriver,
             tunnel: node.tunnel,
             deployed_datetime: node.deployed_at.map(time::wire),
             destroyed_datetime: node.destroyed_at.map(time::wire),
