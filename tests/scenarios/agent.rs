@@ -1,5 +1,6 @@
 //! Hosts that call home: what their agents are told, and what becomes of their nodes.
 
+mod certificates;
 mod heartbeats;
 mod reachability;
 mod registration;

@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use rustls::{
-    ServerConfig,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -39,7 +40,7 @@ impl Engine {
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("versions")
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients_of(&host.authority))
             .with_single_cert(vec![identity.cert.der().clone()], PrivateKeyDer::Pkcs8(key))
             .expect("an identity");
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -57,6 +58,16 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// `--tlsverify --tlscacert`: only who has a certificate of this authority is let in.
+fn clients_of(authority: &str) -> Arc<dyn ClientCertVerifier> {
+    let authority = CertificateDer::from_pem_slice(authority.as_bytes()).expect("an authority");
+    let mut roots = RootCertStore::empty();
+    roots.add(authority).expect("an authority's certificate");
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .expect("an authority to trust")
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

@@ -23,6 +23,8 @@ pub struct Host {
     pub identity: CertifiedKey<KeyPair>,
     /// The token that stands in its configuration.
     pub token: String,
+    /// The authority whose clients its engine lets in, in PEM; empty until it has registered.
+    pub authority: String,
     /// The node that it is; empty until it has registered.
     pub uuid: String,
     base: String,
@@ -38,6 +40,7 @@ impl Host {
             address,
             identity: generate_simple_self_signed(names).expect("a certificate"),
             token: token.to_owned(),
+            authority: String::new(),
             uuid: String::new(),
             base: world.client.base.clone(),
             http: client_at(address),
@@ -92,6 +95,9 @@ impl Host {
         let answer = self.say(Method::POST, "node/", &said).await;
         if let Some(uuid) = answer.body["uuid"].as_str() {
             self.uuid = uuid.to_owned();
+        }
+        if let Some(authority) = answer.body["user_ca_cert"].as_str() {
+            self.authority = authority.to_owned();
         }
         answer
     }

@@ -76,8 +76,14 @@ pub fn fast_worker() -> worker::Config {
             probe_patience: Duration::from_secs(2),
             ..domain::host::Settings::default()
         },
+        secret_key: Some(secret_key()),
         image: None,
     }
+}
+
+/// The secret key of every world.
+fn secret_key() -> pki::SecretKey {
+    pki::SecretKey::from_base64("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").expect("a key")
 }
 
 /// How long AWS may take for an answer in tests.
@@ -178,10 +184,13 @@ impl World {
         };
         let connector = Connector::to(endpoint.clone()).with_call_timeout(CALL_TIMEOUT);
         let clouds: Arc<dyn Clouds> = Arc::new(connector);
-        let hosts = options.worker.hosts;
+        let config = api::Config {
+            hosts: options.worker.hosts,
+            secret_key: options.worker.secret_key.clone(),
+        };
         let worker = options.with_worker.then_some((clouds, options.worker));
         let listener = bind(ANYWHERE).await.expect("a free port");
-        let replica = Replica::start(listener, pool.clone(), Answers::Everything, hosts, worker)
+        let replica = Replica::start(listener, pool.clone(), Answers::Everything, config, worker)
             .expect("a replica");
         let client = Client::new(format!("http://{}", replica.address), DEV_USER, DEV_KEY);
         let owner = Connector::to(Endpoint {

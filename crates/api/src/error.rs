@@ -58,6 +58,15 @@ pub(crate) enum ApiError {
     /// The database can't be asked at the moment.
     #[error("the service can't reach its database at the moment; try again shortly")]
     Unavailable(#[source] store::Error),
+    /// There is no key under which an authority's could be sealed.
+    #[error(
+        "this installation has no secret key, so there are no certificates; start it with BERTH_SECRET_KEY or \
+         BERTH_SECRET_KEY_FILE, 32 random bytes in base64"
+    )]
+    NoSecretKey,
+    /// A certificate can't be made, or the authority's key not be opened.
+    #[error("an internal error; the log has the details under this answer's x-request-id")]
+    Authority(#[from] pki::AuthorityError),
     /// It took too long.
     #[error("the request took too long and was given up; try again shortly")]
     TimedOut,
@@ -84,8 +93,10 @@ impl ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::Internal(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) | Self::Authority(_) | Self::Panicked => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::Unavailable(_) | Self::NoSecretKey => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -150,6 +161,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match &self {
             Self::Unavailable(cause) => tracing::error!(%cause, "the database can't be reached"),
+            Self::Authority(cause) => tracing::error!(%cause, "a certificate can't be made"),
+            Self::NoSecretKey => {
+                tracing::error!("a certificate is needed, and there is no secret key")
+            }
             Self::Internal(cause) => tracing::error!(%cause, "a request failed"),
             _ => {}
         }

@@ -14,6 +14,7 @@ mod action;
 mod agent;
 mod answer;
 pub mod auth;
+mod authority;
 mod az;
 mod body;
 mod catalogue;
@@ -40,6 +41,15 @@ mod uri;
 
 pub use server::{openapi, openapi_json, serve, serve_health, service};
 
+/// How the API is set up.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// How hosts are dealt with.
+    pub hosts: domain::host::Settings,
+    /// Under which the keys of the authorities are sealed; without it no host can register.
+    pub secret_key: Option<pki::SecretKey>,
+}
+
 /// What the handlers share.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -47,16 +57,18 @@ pub struct App {
     catalogue: Arc<catalogue::Cache>,
     streams: Arc<stream::Streams>,
     hosts: domain::host::Settings,
+    secret_key: Option<pki::SecretKey>,
 }
 
 impl App {
-    /// An application on this database, which deals with hosts in this way.
-    pub fn new(pool: PgPool, hosts: domain::host::Settings) -> Self {
+    /// An application on this database.
+    pub fn new(pool: PgPool, config: Config) -> Self {
         Self {
             pool,
             catalogue: Arc::default(),
             streams: Arc::default(),
-            hosts,
+            hosts: config.hosts,
+            secret_key: config.secret_key,
         }
     }
 

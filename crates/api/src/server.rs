@@ -43,6 +43,7 @@ fn routes() -> OpenApiRouter<App> {
         ))
         .routes(routes!(nodecluster::deploy::deploy))
         .routes(routes!(nodecluster::docker_upgrade::docker_upgrade))
+        .routes(routes!(nodecluster::certificate::certificate))
         .routes(routes!(node::list::list))
         .routes(routes!(
             node::get::get,
@@ -53,6 +54,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(node::docker_upgrade::docker_upgrade))
         .routes(routes!(node::health_check::health_check))
         .routes(routes!(node::events::stream))
+        .routes(routes!(node::certificate::certificate))
         .routes(routes!(token::create))
         .routes(routes!(tag::list::list))
         .routes(routes!(action::list::list))
@@ -267,7 +269,7 @@ mod tests {
     fn without_database() -> Router {
         let url = "postgres://nobody@127.0.0.1:1/none";
         let pool = store::connect(url, 1).unwrap();
-        service(App::new(pool, domain::host::Settings::default()))
+        service(App::new(pool, crate::Config::default()))
     }
 
     async fn ask(method: &str, path: &str) -> (StatusCode, String, Response<()>) {

@@ -121,6 +121,25 @@ pub struct Serve {
     /// How hosts are dealt with.
     #[command(flatten)]
     pub hosts: HostOptions,
+    /// The secret key.
+    #[command(flatten)]
+    pub secret: SecretOptions,
+}
+
+/// Where the secret key is. Without one no host can register.
+#[derive(Debug, Clone, Args)]
+pub struct SecretOptions {
+    /// Under which the keys of certificate authorities are sealed: 32 random bytes in base64, the same for all replicas.
+    #[arg(long, env = "BERTH_SECRET_KEY", hide_env_values = true)]
+    pub secret_key: Option<String>,
+    /// A file with the secret key.
+    #[arg(
+        long,
+        env = "BERTH_SECRET_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "secret_key"
+    )]
+    pub secret_key_file: Option<PathBuf>,
 }
 
 /// Flags about the hosts behind the nodes.

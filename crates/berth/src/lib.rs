@@ -16,6 +16,7 @@ mod logging;
 mod migrate;
 mod openapi;
 pub mod replica;
+mod secret_key;
 mod serve;
 mod sim_flags;
 mod sim_server;

@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use aws::Clouds;
-use domain::host;
 use store::PgPool;
 use tokio::{net::TcpListener, signal, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -48,14 +47,14 @@ impl Replica {
         listener: TcpListener,
         pool: PgPool,
         answers: Answers,
-        hosts: host::Settings,
+        config: api::Config,
         worker: Option<(Arc<dyn Clouds>, worker::Config)>,
     ) -> Result<Self, Error> {
         let shutdown = CancellationToken::new();
         let address = listener
             .local_addr()
             .map_err(|error| Error::Io("the socket has no address".into(), error))?;
-        let app = api::App::new(pool.clone(), hosts);
+        let app = api::App::new(pool.clone(), config);
         let worker = worker.map(|(clouds, config)| {
             tokio::spawn(worker::Worker::new(pool, clouds, config).run(shutdown.child_token()))
         });

@@ -10,9 +10,11 @@ use crate::{
     Error,
     cli::{HostOptions, Role, Serve, WorkerOptions},
     replica::{self, Answers, Replica},
+    secret_key,
 };
 
 pub(crate) async fn run(options: Serve) -> Result<(), Error> {
+    let secret_key = secret_key::given(&options.secret)?;
     let hosts = hosts(options.hosts)?;
     let listener = replica::bind(options.listen).await?;
     let pool = store::reach(&options.database.database_url, options.database_connections).await?;
@@ -25,12 +27,21 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     };
     let worker: Option<(Arc<dyn aws::Clouds>, _)> = match options.role {
         Role::Worker | Role::All => {
-            let config = config(options.worker, hosts);
+            let config = worker::Config {
+                secret_key: secret_key.clone(),
+                ..config(options.worker, hosts)
+            };
             Some((Arc::new(Connector::ambient()), config))
         }
         Role::Api => None,
     };
-    let replica = Replica::start(listener, pool, answers, hosts, worker)?;
+    let replica = Replica::start(
+        listener,
+        pool,
+        answers,
+        api::Config { hosts, secret_key },
+        worker,
+    )?;
     replica::asked_to_stop().await;
     replica.stop().await;
     Ok(())

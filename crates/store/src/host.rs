@@ -151,6 +151,8 @@ pub struct Host {
     pub public_cert: Option<String>,
     /// The address of its tunnel.
     pub tunnel: Option<String>,
+    /// The certificate of its namespace's authority, in PEM.
+    pub authority: Option<String>,
     /// What is known of it.
     pub contact: Contact,
     /// The database's time of this look.
@@ -177,9 +179,11 @@ pub async fn lock(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
 /// Postgres' own.
 pub async fn get(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
     let row = sqlx::query!(
-        r#"SELECT id, namespace_id, cluster_id, state, agent_version, external_fqdn, public_ip, public_cert, tunnel,
-                  is_reachable, heartbeat_at, created_at, deployed_at, now() AS "now!"
-           FROM node WHERE id = $1"#,
+        r#"SELECT id, node.namespace_id, cluster_id, state, agent_version, external_fqdn, public_ip, public_cert, tunnel,
+                  is_reachable, heartbeat_at, node.created_at, deployed_at, now() AS "now!",
+                  authority.certificate AS "authority?"
+           FROM node LEFT JOIN authority ON authority.namespace_id = node.namespace_id
+           WHERE id = $1"#,
         id.0
     )
     .fetch_optional(conn)
@@ -195,6 +199,7 @@ pub async fn get(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
             public_ip: row.public_ip,
             public_cert: row.public_cert,
             tunnel: row.tunnel,
+            authority: row.authority,
             contact: Contact {
                 engine: row.is_reachable,
                 heartbeat_at: row.heartbeat_at,
@@ -348,6 +353,8 @@ pub async fn settle(
 pub struct Due {
     /// Its node.
     pub id: NodeId,
+    /// The namespace it is in.
+    pub namespace_id: NamespaceId,
     /// Its address.
     pub address: String,
     /// The certificate that its engine shows, in PEM.
@@ -375,7 +382,7 @@ pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<V
                FOR UPDATE SKIP LOCKED
                LIMIT 50
            )
-           RETURNING id, public_ip AS "public_ip!", public_cert AS "public_cert!""#,
+           RETURNING id, namespace_id, public_ip AS "public_ip!", public_cert AS "public_cert!""#,
         settings.claim_seconds(),
         settings.probe_again.as_secs_f64(),
         settings.limits.silence.as_seconds_f64()
@@ -386,6 +393,7 @@ pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<V
         .into_iter()
         .map(|row| Due {
             id: row.id.into(),
+            namespace_id: row.namespace_id.into(),
             address: row.public_ip,
             public_cert: row.public_cert,
         })
@@ -404,6 +412,21 @@ pub async fn release(conn: &mut PgConnection, id: NodeId) -> Result<()> {
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The certificates (PEM) that the engines of this node, or of this cluster's nodes, show.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn certificates(conn: &mut PgConnection, object: Uuid) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT public_cert AS "public_cert!" FROM node
+           WHERE (id = $1 OR cluster_id = $1) AND public_cert IS NOT NULL AND state <> 'Terminated'
+           ORDER BY created_at, id"#,
+        object
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// The nodes whose state may follow from how late it is by now; [`settle`] decides.

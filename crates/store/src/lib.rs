@@ -13,6 +13,7 @@ use sqlx::{
 
 pub mod access;
 pub mod action;
+pub mod authority;
 pub mod catalogue;
 pub mod cluster;
 pub mod event;

@@ -3,16 +3,16 @@
 //! They are of no site, so every worker looks after them; a host that one of them is dealing with is left alone by the
 //! others. What is written follows from rows and from what the engine answers, so doing it twice does no harm.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use domain::{
     action::End,
     host::Settings,
-    ids::NodeId,
+    ids::{NamespaceId, NodeId},
     state::{NodeOperation, NodeState},
 };
 use futures::{StreamExt, stream};
-use pki::Certificate;
+use pki::{Authority, Certificate, Identity, SecretKey};
 use store::{
     PgPool,
     host::{self, Due},
@@ -21,19 +21,19 @@ use store::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Error, reconcile::operations::NO_AGENT};
+use crate::{Config, Error, reconcile::operations::NO_AGENT};
 
 /// How many engines are asked at the same time.
 const ASKED_AT_ONCE: usize = 50;
 
 /// Looks after the hosts until it is stopped.
-pub(crate) async fn run(
-    pool: PgPool,
-    settings: Settings,
-    look_interval: Duration,
-    stop: CancellationToken,
-) {
-    let hosts = Hosts { pool, settings };
+pub(crate) async fn run(pool: PgPool, config: Arc<Config>, stop: CancellationToken) {
+    let look_interval = config.look_interval;
+    let hosts = Hosts {
+        pool,
+        settings: config.hosts,
+        secret_key: config.secret_key.clone(),
+    };
     while !stop.is_cancelled() {
         if let Err(error) = hosts.look().await {
             warn!(%error, "the hosts can't be looked after; trying again");
@@ -48,13 +48,21 @@ pub(crate) async fn run(
 struct Hosts {
     pool: PgPool,
     settings: Settings,
+    secret_key: Option<SecretKey>,
 }
+
+/// Why no engine is asked by this worker.
+const NO_SECRET_KEY: &str =
+    "the worker has no secret key; start it with the same BERTH_SECRET_KEY as the API";
 
 impl Hosts {
     async fn look(&self) -> Result<(), Error> {
         let mut conn = self.pool.acquire().await?;
         let overdue = host::overdue(&mut conn, self.settings.limits).await?;
-        let due = host::claim_due(&mut conn, &self.settings).await?;
+        let due = match self.secret_key {
+            Some(_) => host::claim_due(&mut conn, &self.settings).await?,
+            None => Vec::new(),
+        };
         let asked = operation::claim_on_brought(&mut conn, &self.settings).await?;
         let free = operation::brought_with_waiting(&mut conn).await?;
         drop(conn);
@@ -96,7 +104,15 @@ impl Hosts {
         else {
             return Ok(format!("{} is no address of an engine", due.address));
         };
-        let answered = engine::reach(address, &certificate, self.settings.probe_patience).await;
+        let identity = match self.identity(due.namespace_id).await? {
+            Ok(identity) => identity,
+            Err(why) => {
+                warn!(node = %due.id, why, "the engine of node {} can't be asked", due.id);
+                return Ok(why);
+            }
+        };
+        let patience = self.settings.probe_patience;
+        let answered = engine::reach(address, &certificate, &identity, patience).await;
         let mut tx = self.pool.begin().await?;
         host::record_probe(&mut tx, due.id, &due.address, answered.is_ok()).await?;
         let changed = host::settle(&mut tx, due.id, self.settings.limits).await?;
@@ -108,6 +124,19 @@ impl Hosts {
             Ok(()) => format!("The engine at {address} answers"),
             Err(why) => why.to_string(),
         })
+    }
+
+    /// A certificate with which the engines of a namespace let Berth in, or why there is none.
+    async fn identity(&self, namespace: NamespaceId) -> Result<Result<Identity, String>, Error> {
+        let mut conn = self.pool.acquire().await?;
+        let kept = store::authority::get(&mut conn, namespace).await?;
+        let now = store::authority::now(&mut conn).await?;
+        let (Some(kept), Some(secret)) = (kept, &self.secret_key) else {
+            return Ok(Err(NO_SECRET_KEY.to_owned()));
+        };
+        let issued = Authority::open(&namespace.to_string(), &kept.sealed_key, secret)
+            .and_then(|authority| authority.issue("Berth", now, 1));
+        Ok(issued.map_err(|error| error.to_string()))
     }
 
     /// Carries out what was asked of a brought node by itself, and ends it.

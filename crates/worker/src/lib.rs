@@ -47,6 +47,8 @@ pub struct Config {
     pub launch_deadline: Duration,
     /// How hosts are dealt with.
     pub hosts: domain::host::Settings,
+    /// Under which the keys of the authorities are sealed; without it no engine is asked.
+    pub secret_key: Option<pki::SecretKey>,
     /// The image of every node; none means Canonical's newest Ubuntu LTS.
     pub image: Option<String>,
 }
@@ -63,6 +65,7 @@ impl Default for Config {
             new_objects_show_within: Duration::from_secs(15),
             launch_deadline: Duration::from_secs(15 * 60),
             hosts: domain::host::Settings::default(),
+            secret_key: None,
             image: None,
         }
     }
@@ -117,8 +120,7 @@ impl Worker {
         let listener = tokio::spawn(Arc::clone(&worker).listen(shutdown.clone()));
         let hosts = tokio::spawn(hosts::run(
             worker.pool.clone(),
-            worker.config.hosts,
-            worker.config.look_interval,
+            Arc::clone(&worker.config),
             shutdown.clone(),
         ));
         while !shutdown.is_cancelled() {

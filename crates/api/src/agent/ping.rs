@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::auth::Agent;
 use crate::{
-    App,
+    App, authority,
     error::{ApiError, ErrorBody},
 };
 
@@ -42,13 +42,17 @@ pub(crate) async fn ping(
     let mut tx = app.pool.begin().await?;
     host::take_address(&mut tx, agent.node, &agent.from).await?;
     let host = host::get(&mut tx, agent.node).await?;
-    tx.commit().await?;
     let asked = host.as_ref().and_then(whom_to_ask);
-    let Some((address, certificate)) = asked else {
+    let identity = match &host {
+        Some(host) => Some(authority::for_a_probe(&app, &mut tx, host.namespace_id).await?),
+        None => None,
+    };
+    tx.commit().await?;
+    let (Some((address, certificate)), Some(identity)) = (asked, identity) else {
         tracing::info!(node = %agent.node, "node {} has announced no certificate to ask for", agent.node);
         return Ok(Json(Reachability { reachable: false }));
     };
-    let answered = engine::reach(address, &certificate, app.hosts.probe_patience).await;
+    let answered = engine::reach(address, &certificate, &identity, app.hosts.probe_patience).await;
     if let Err(why) = &answered {
         tracing::info!(node = %agent.node, %why, "the engine of node {} can't be reached", agent.node);
     }

@@ -10,7 +10,7 @@ use super::{
     wire::AgentNode,
 };
 use crate::{
-    App,
+    App, authority,
     body::JsonBody,
     error::{ApiError, ErrorBody},
 };
@@ -57,6 +57,7 @@ pub(crate) async fn register(
     let node = match registered_before(&token, &presented)? {
         Some(node) => node,
         None => {
+            authority::ensure(&app, &mut tx, token.namespace_id).await?;
             let node = host::register(&mut tx, &token, &presented.from, &agent_version).await?;
             tracing::info!(%node, from = presented.from, "node {node} registered");
             node

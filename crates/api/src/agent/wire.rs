@@ -65,7 +65,7 @@ impl AgentNode {
             resource_uri: uri::agent_node(host.id),
             state: host.state.as_str(),
             tunnel: host.tunnel,
-            user_ca_cert: String::new(),
+            user_ca_cert: host.authority.unwrap_or_default(),
             uuid: host.id.0,
         }
     }

@@ -30,7 +30,7 @@ pub async fn claim_on_brought(
            )
            UPDATE node SET probe_claimed_until = now() + make_interval(secs => $1)
            FROM asked WHERE node.id = asked.id
-           RETURNING node.id, node.state AS node_state, public_ip, public_cert, asked.action_id, asked.name,
+           RETURNING node.id, node.namespace_id, node.state AS node_state, public_ip, public_cert, asked.action_id, asked.name,
                      asked.state AS action_state"#,
         settings.claim_seconds(),
         ActionKind::DeployNode.as_str()
@@ -55,6 +55,7 @@ pub async fn claim_on_brought(
             },
             due.map(|(address, public_cert)| Due {
                 id,
+                namespace_id: row.namespace_id.into(),
                 address,
                 public_cert,
             }),
