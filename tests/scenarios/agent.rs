@@ -4,4 +4,5 @@ mod certificates;
 mod heartbeats;
 mod reachability;
 mod registration;
+mod ssh;
 mod theft;

@@ -5,8 +5,8 @@
 
 mod client;
 pub mod crash;
-mod docker_cloud;
 mod docker_client;
+mod docker_cloud;
 mod engine;
 mod host;
 mod moto;
@@ -26,8 +26,8 @@ mod world;
 
 pub use client::{Answer, Client};
 pub use crash::words;
-pub use docker_cloud::DockerCloud;
 pub use docker_client::docker_ping;
+pub use docker_cloud::DockerCloud;
 pub use engine::{DOCKER_PORT, Engine, ORIGINAL_PORT};
 pub use host::{Host, facts, fresh_token};
 pub use moto::Moto;

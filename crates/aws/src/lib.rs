@@ -122,6 +122,8 @@ pub struct SecurityGroup {
     pub name: String,
     /// Whether any traffic is let in.
     pub has_ingress: bool,
+    /// The ranges of TCP ports that are open to some address outside of any group.
+    pub open_tcp: Vec<(u16, u16)>,
     /// Its tags.
     pub tags: Tags,
 }

@@ -17,5 +17,7 @@ pub mod node;
 pub mod placement;
 pub mod plan;
 pub mod provider_options;
+pub mod ssh;
 pub mod state;
 pub mod tags;
+pub mod user_data;
