@@ -104,7 +104,7 @@ async fn postgres_restarts() -> bool {
     let world = World::with(Options {
         database_url: Some(postgres.fresh_database().await),
         worker: worker::Config::default(),
-        ..Options::default()
+        ..Options::patient()
     })
     .await;
     let (cluster, _) = world.deploy(REGION, "t3.micro", 3, json!({})).await;

@@ -1,21 +1,24 @@
-//! boto3 and botocore's model of EC2 stand between the simulator and Berth: what both get wrong alike would pass every
+//! boto3 and botocore's models of EC2 and Route 53 stand between the simulator and Berth: what both get wrong alike would pass every
 //! other test.
 
 use std::collections::BTreeSet;
 
+use aws::{Clouds, Connector};
 use berth::{local::SimServer, replica::bind};
 use serde_json::{Value, json};
 use sim::{Config, Fault, RecordedCall, Simulator};
-use tests::{IAM_POLICY, World, python, wait_for};
+use tests::{IAM_POLICY, Options, World, python, wait_for};
 
-const CLIENT: &str = concat!(
-    include_str!("../../crates/aws/src/ec2/instances.rs"),
-    include_str!("../../crates/aws/src/ec2/leftovers.rs"),
-    include_str!("../../crates/aws/src/ec2/network.rs")
-);
+/// What calls AWS, by the service.
+const CLIENTS: [(&str, &str); 4] = [
+    ("ec2", include_str!("../../crates/aws/src/ec2/instances.rs")),
+    ("ec2", include_str!("../../crates/aws/src/ec2/leftovers.rs")),
+    ("ec2", include_str!("../../crates/aws/src/ec2/network.rs")),
+    ("route53", include_str!("../../crates/aws/src/route53.rs")),
+];
 
 /// All that Berth asks of AWS. Who adds a call adds it here, and to the policy that users give to Berth.
-const USED: [&str; 29] = [
+const USED: [&str; 32] = [
     "ec2:AssociateRouteTable",
     "ec2:AttachInternetGateway",
     "ec2:AuthorizeSecurityGroupIngress",
@@ -45,6 +48,9 @@ const USED: [&str; 29] = [
     "ec2:ModifyVpcAttribute",
     "ec2:RunInstances",
     "ec2:TerminateInstances",
+    "route53:ChangeResourceRecordSets",
+    "route53:GetHostedZone",
+    "route53:ListResourceRecordSets",
 ];
 /// AWS asks for it where a launch passes a role, though nobody calls it.
 const PASS_ROLE: &str = "iam:PassRole";
@@ -77,7 +83,11 @@ async fn botocores_validation_finds_each_kind_of_error() {
 
 /// Lives through all that Berth does in an account; answers with every request that it sent.
 async fn broad_run() -> Vec<RecordedCall> {
-    let world = World::start().await;
+    let world = World::with(Options {
+        with_names: true,
+        ..Options::default()
+    })
+    .await;
 
     // What the user brings is no request of Berth's.
     let region = "eu-west-1";
@@ -92,6 +102,12 @@ async fn broad_run() -> Vec<RecordedCall> {
     let group = group.await.expect("a security group");
     world.make_instance_profile("nodes").await;
     world.sim().reset_calls();
+
+    // As `berth serve` does at its start.
+    let zone = world.zone.as_ref().expect("a zone");
+    let names = Connector::to(world.endpoint.clone()).names().await;
+    let domain = names.zone_name(&zone.hosted_zone_id).await;
+    assert_eq!(domain.expect("the zone"), zone.domain);
 
     let (cluster, _) = world.deploy("sa-east-1", "t2.micro", 3, json!({})).await;
     let cluster = world.scale(&cluster, 6).await;
@@ -163,11 +179,12 @@ fn the_iam_policy_allows_exactly_what_berth_uses() {
 
 #[test]
 fn the_client_has_no_call_that_the_list_does_not_name() {
-    let named: BTreeSet<String> = CLIENT
-        .split("said(\"")
-        .skip(1)
-        .filter_map(|rest| rest.split_once('"'))
-        .map(|(action, _)| format!("ec2:{action}"))
-        .collect();
+    let of = |(service, source): (&str, &'static str)| {
+        let rest = source.split("said(\"").skip(1);
+        let actions = rest.filter_map(|rest| rest.split_once('"'));
+        let named = actions.map(|(action, _)| format!("{service}:{action}"));
+        named.collect::<Vec<String>>()
+    };
+    let named: BTreeSet<String> = CLIENTS.into_iter().flat_map(of).collect();
     assert_eq!(named, USED.map(str::to_owned).into());
 }

@@ -216,7 +216,7 @@ async fn i9_what_is_throttled_till_the_deadline_fails_without_a_word_of_capacity
 
 #[tokio::test]
 async fn a_zone_that_refuses_is_left_although_another_ones_answer_takes_its_time() {
-    let world = World::start().await;
+    let world = World::with(Options::patient()).await;
     room(&world, "a", Some(0));
     // One of the launches in the other zones is answered late.
     let slow = sim::Fault::Slow(4_000);

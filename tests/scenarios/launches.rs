@@ -129,7 +129,7 @@ async fn a_deploy_of_a_thousand_nodes_does_not_stall_one_of_two_and_none_is_thro
             ..sim::Config::fast()
         },
         with_worker: false,
-        ..Options::default()
+        ..Options::patient()
     })
     .await;
     let deploy = |name: &'static str, nodes| {

@@ -5,6 +5,7 @@
 )]
 
 mod actions;
+mod agent;
 mod bad_input;
 mod botocore;
 mod capacity;
@@ -20,6 +21,7 @@ mod listings;
 mod lists;
 mod lost_workers;
 mod moto;
+mod names;
 mod node_operations;
 mod numbers;
 mod openapi;

@@ -41,6 +41,19 @@ impl Answer {
         self.body["error"].as_str().unwrap_or_default()
     }
 
+    /// The answer that a response holds.
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Self {
+            status,
+            headers,
+            body,
+            text,
+        }
+    }
+
     /// The answer, which must have this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {

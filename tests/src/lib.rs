@@ -6,7 +6,10 @@
 mod api_process;
 mod client;
 pub mod crash;
+mod docker_client;
 mod docker_cloud;
+mod engine;
+mod host;
 mod moto;
 mod numbers;
 mod pace;
@@ -22,11 +25,15 @@ mod transitions;
 mod users;
 mod worker_process;
 mod world;
+mod zone;
 
 pub use api_process::ApiProcess;
 pub use client::{Answer, Client};
 pub use crash::words;
+pub use docker_client::docker_ping;
 pub use docker_cloud::DockerCloud;
+pub use engine::{DOCKER_PORT, Engine, ORIGINAL_PORT};
+pub use host::{Host, facts, fresh_token};
 pub use moto::Moto;
 pub use numbers::{
     Cost, Round, cost_of_a_first_launch, cost_of_a_round_in_given_subnets, describes_at_rest,

@@ -49,6 +49,11 @@ fn start() -> (String, Child) {
 impl Moto {
     /// An installation of its own, when its turn has come.
     pub async fn start() -> Self {
+        Self::with_names(false).await
+    }
+
+    /// The same, whose nodes may get names in a hosted zone of moto's.
+    pub async fn with_names(with_names: bool) -> Self {
         let turn = TURN.lock().await;
         let (url, _) = SERVER
             .get_or_init(|| async {
@@ -62,7 +67,11 @@ impl Moto {
         let options = Options::default();
         let world = World::with(Options {
             endpoint: Some(url.clone()),
+            with_names,
+            // It takes its time for its answers on a machine that has much to do.
+            call_timeout: Duration::from_secs(5),
             worker: worker::Config {
+                grace: Duration::from_secs(10),
                 // moto needs milliseconds of a whole core for each look.
                 sweep_interval: Duration::from_millis(250),
                 sweep_interval_at_rest: Duration::from_millis(500),

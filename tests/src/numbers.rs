@@ -41,7 +41,7 @@ async fn world() -> World {
             ..sim::Config::fast()
         },
         worker: worker::Config::default(),
-        ..Options::default()
+        ..Options::patient()
     })
     .await
 }

@@ -24,6 +24,10 @@ impl Shift {
     pub fn begin_with(world: &World, config: worker::Config) -> Self {
         let shutdown = CancellationToken::new();
         let clouds: Arc<dyn Clouds> = Arc::new(fast_connector(world.endpoint.clone()));
+        let config = worker::Config {
+            names: world.zone.clone(),
+            ..config
+        };
         let worker = worker::Worker::new(world.pool.clone(), clouds, config);
         Self {
             worker: tokio::spawn(worker.run(shutdown.clone())),

@@ -4,6 +4,7 @@ use std::{collections::HashMap, str::FromStr};
 
 use domain::{
     action::{ActionKind, End},
+    host::{Reach, follow},
     node::{InstanceState, observe},
     state::{ActionState, ClusterOperation, ClusterState, NodeOperation, NodeState},
 };
@@ -55,8 +56,9 @@ fn node_may(from: NodeState, to: NodeState) -> bool {
     let seen = InstanceState::ALL
         .iter()
         .any(|instance| observe(from, *instance) == to);
+    let heard = Reach::ALL.iter().any(|reach| follow(from, *reach) == to);
     let done = [from.retired(), from.upgraded(), from.buried()].contains(&Some(to));
-    asked || seen || done
+    asked || seen || heard || done
 }
 
 fn action_may(from: ActionState, to: ActionState) -> bool {

@@ -17,7 +17,11 @@ impl WorkerProcess {
     /// # Panics
     /// Where it does not start.
     pub fn start(program: &str, world: &World) -> Self {
+        let zone = world.zone.as_ref();
+        let zone = zone.map_or(("", ""), |zone| (&zone.hosted_zone_id, &zone.domain));
         let child = Command::new(program)
+            .env("BERTH_HOSTED_ZONE_ID", zone.0)
+            .env("BERTH_NODE_DOMAIN", zone.1)
             .env("DATABASE_URL", &world.database_url)
             .env("AWS_ENDPOINT_URL", &world.endpoint.url)
             .env("AWS_ACCESS_KEY_ID", &world.endpoint.access_key_id)

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use aws::{Cloud, Clouds, Connector, Endpoint};
+use aws::{Cloud, Clouds, Connector, Endpoint, Names};
 use berth::{
     local::{DEV_KEY, DEV_USER, SIM_ACCESS_KEY, SimServer, add_dev_user},
     replica::{Answers, Replica, bind},
@@ -16,16 +16,22 @@ use domain::{catalogue::Architecture, ids::InstallationId, launch::LaunchRequest
 use serde_json::{Value, json};
 use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
+use store::naming::Zone;
 use tokio::time::Instant;
 
-use crate::{Client, fast_connector, fast_worker, fresh_database, rest::assert_log_is_whole};
+use crate::{
+    Client, fast_worker, fresh_database,
+    pace::{CALL_TIMEOUT, PRODUCT_CALL_TIMEOUT},
+    rest::assert_log_is_whole,
+    zone,
+};
 
 /// The simulated account.
 pub const ACCOUNT: &str = "123456789012";
 /// The policy that users give to Berth's access key, and every simulated world does so, too.
 pub const IAM_POLICY: &str = include_str!("../../docs/iam-policy.json");
 /// The access key of the account's owner, who may do everything.
-const OWNER_ACCESS_KEY: &str = "owner";
+pub(crate) const OWNER_ACCESS_KEY: &str = "owner";
 const DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -37,12 +43,16 @@ pub struct Options {
     pub sim: sim::Config,
     /// The worker.
     pub worker: worker::Config,
+    /// How long AWS may take for an answer; shorter than the worker's grace.
+    pub call_timeout: Duration,
     /// AWS is there already: another world's simulator, or moto.
     pub endpoint: Option<String>,
     /// Whether a worker runs in this process.
     pub with_worker: bool,
     /// A database of the test's own.
     pub database_url: Option<String>,
+    /// Whether nodes get names in a hosted zone, which is made.
+    pub with_names: bool,
 }
 
 impl Default for Options {
@@ -53,9 +63,25 @@ impl Default for Options {
                 ..sim::Config::fast()
             },
             worker: fast_worker(),
+            call_timeout: CALL_TIMEOUT,
             endpoint: None,
             with_worker: true,
             database_url: None,
+            with_names: false,
+        }
+    }
+}
+
+impl Options {
+    /// The same with calls that may take as long as in the product: for tests that count calls or have slow answers.
+    pub fn patient() -> Self {
+        Self {
+            worker: worker::Config {
+                grace: worker::Config::default().grace,
+                ..fast_worker()
+            },
+            call_timeout: PRODUCT_CALL_TIMEOUT,
+            ..Self::default()
         }
     }
 }
@@ -70,6 +96,8 @@ pub struct World {
     pub database_url: String,
     /// Berth's way to AWS.
     pub endpoint: Endpoint,
+    /// Where its nodes get names.
+    pub zone: Option<Zone>,
     pub(crate) sim: Option<SimServer>,
     owner: Connector,
     replica: Replica,
@@ -175,11 +203,30 @@ impl World {
                 (Some(sim), endpoint)
             }
         };
-        let clouds: Arc<dyn Clouds> = Arc::new(fast_connector(endpoint.clone()));
-        let worker = options.with_worker.then_some((clouds, options.worker));
+        let zone = if options.with_names {
+            Some(zone::make(&endpoint.url).await)
+        } else {
+            None
+        };
+        let call_timeout = options.call_timeout;
+        assert!(
+            call_timeout < options.worker.grace,
+            "a call must have ended before it is given up"
+        );
+        let connector = Connector::to(endpoint.clone()).with_call_timeout(call_timeout);
+        let clouds: Arc<dyn Clouds> = Arc::new(connector);
+        let config = api::Config {
+            hosts: options.worker.hosts,
+            secret_key: options.worker.secret_key.clone(),
+        };
+        let worker = worker::Config {
+            names: zone.clone(),
+            ..options.worker
+        };
+        let worker = options.with_worker.then_some((clouds, worker));
         let listener = bind(ANYWHERE).await.expect("a free port");
-        let replica =
-            Replica::start(listener, pool.clone(), Answers::Everything, worker).expect("a replica");
+        let replica = Replica::start(listener, pool.clone(), Answers::Everything, config, worker)
+            .expect("a replica");
         let client = Client::new(format!("http://{}", replica.address), DEV_USER, DEV_KEY);
         let owner = Connector::to(Endpoint {
             url: endpoint.url.clone(),
@@ -191,6 +238,7 @@ impl World {
             pool,
             database_url,
             endpoint,
+            zone,
             sim,
             owner,
             replica,
@@ -224,6 +272,11 @@ impl World {
     /// EC2 as the account's owner uses it.
     pub async fn cloud(&self, region: &str) -> Arc<dyn Cloud> {
         self.owner.cloud(region).await
+    }
+
+    /// Route 53 as the account's owner uses it.
+    pub async fn names(&self) -> Arc<dyn Names> {
+        self.owner.names().await
     }
 
     /// Launches an instance as the account's owner; answers with its id.
@@ -476,6 +529,9 @@ impl World {
     /// Where something of Berth's is left over or unknown.
     pub async fn finish(self) {
         self.nothing_is_left_over().await;
+        if self.zone.is_some() {
+            self.names_are_right().await;
+        }
         assert_log_is_whole(&self.pool).await;
         self.replica.stop().await;
         if let Some(sim) = self.sim {

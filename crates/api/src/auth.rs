@@ -200,7 +200,8 @@ fn user_agent(headers: &HeaderMap) -> String {
     })
 }
 
-fn ip(parts: &Parts) -> String {
+/// The address of whoever asks.
+pub(crate) fn ip(parts: &Parts) -> String {
     parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()

@@ -9,7 +9,9 @@ use utoipa::{
         header::HeaderBuilder,
         path::Operation,
         schema::Type,
-        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -17,6 +19,9 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::{error::ErrorBody, health};
 
 const SCHEME: &str = "basic";
+const AGENT_SCHEME: &str = "agent_token";
+/// The paths of agents, which have credentials of their own.
+const AGENT_PATHS: &str = "/api/agent/";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,6 +50,7 @@ const SCHEME: &str = "basic";
     tags(
         (name = "Node clusters", description = "Groups of nodes of one type in one region."),
         (name = "Nodes", description = "The hosts of the node clusters."),
+        (name = "Agents", description = "For the agents on the nodes: how a host registers, and what it tells."),
         (name = "Actions", description = "What was asked for, by whom, and how it went."),
         (name = "Events", description = "Every change, as it happens."),
         (name = "Tags", description = "The tags that node clusters and nodes bear."),
@@ -71,7 +77,17 @@ pub(crate) fn complete(mut api: openapi::OpenApi) -> openapi::OpenApi {
     let mut basic = Http::new(HttpAuthScheme::Basic);
     basic.description = Some("A user's name and one of their API keys.".to_owned());
     components.add_security_scheme(SCHEME, SecurityScheme::Http(basic));
+    let mut token = ApiKeyValue::new("Authorization");
+    token.description = Some(
+        "`TutumAgentToken` and a token of `POST /api/infra/v1/token/`, with a space between them."
+            .to_owned(),
+    );
+    components.add_security_scheme(AGENT_SCHEME, SecurityScheme::ApiKey(ApiKey::Header(token)));
     for (path, item) in &mut api.paths.paths {
+        let scheme = match path.starts_with(AGENT_PATHS) {
+            true => AGENT_SCHEME,
+            false => SCHEME,
+        };
         let operations = [
             &mut item.get,
             &mut item.post,
@@ -81,15 +97,15 @@ pub(crate) fn complete(mut api: openapi::OpenApi) -> openapi::OpenApi {
         ];
         for operation in operations.into_iter().flatten() {
             if !health::PATHS.contains(&path.as_str()) {
-                complete_operation(operation);
+                complete_operation(operation, scheme);
             }
         }
     }
     api
 }
 
-fn complete_operation(operation: &mut Operation) {
-    operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
+fn complete_operation(operation: &mut Operation, scheme: &str) {
+    operation.security = Some(vec![SecurityRequirement::new(scheme, Vec::<String>::new())]);
     let refusals = [
         (
             "401",
@@ -114,7 +130,7 @@ fn complete_operation(operation: &mut Operation) {
             .content("application/json", content);
         if let Some(name) = header {
             let header = HeaderBuilder::new()
-                .description(Some("The scheme to use: `Basic`."))
+                .description(Some("The scheme to use."))
                 .build();
             response = response.header(name, header);
         }

@@ -32,6 +32,9 @@ pub(crate) enum ApiError {
     /// Nobody, or somebody with a wrong key.
     #[error("{0}")]
     Unauthorized(&'static str),
+    /// A host with a token that is worth nothing (any more): its agent is to forget what it is.
+    #[error("{0}")]
+    UnknownAgent(&'static str),
     /// It is not there, or not for this caller to see.
     #[error("{0}")]
     NotFound(String),
@@ -55,6 +58,15 @@ pub(crate) enum ApiError {
     /// The database can't be asked at the moment.
     #[error("the service can't reach its database at the moment; try again shortly")]
     Unavailable(#[source] store::Error),
+    /// There is no key under which an authority's could be sealed.
+    #[error(
+        "this installation has no secret key, so there are no certificates; start it with BERTH_SECRET_KEY or \
+         BERTH_SECRET_KEY_FILE, 32 random bytes in base64"
+    )]
+    NoSecretKey,
+    /// A certificate can't be made, or the authority's key not be opened.
+    #[error("an internal error; the log has the details under this answer's x-request-id")]
+    Authority(#[from] pki::AuthorityError),
     /// It took too long.
     #[error("the request took too long and was given up; try again shortly")]
     TimedOut,
@@ -75,14 +87,16 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) | Self::UnknownAgent(_) => StatusCode::UNAUTHORIZED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::Internal(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) | Self::Authority(_) | Self::Panicked => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::Unavailable(_) | Self::NoSecretKey => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -148,6 +162,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match &self {
             Self::Unavailable(cause) => tracing::error!(%cause, "the database can't be reached"),
+            Self::Authority(cause) => tracing::error!(%cause, "a certificate can't be made"),
+            Self::NoSecretKey => {
+                tracing::error!("a certificate is needed, and there is no secret key")
+            }
             Self::Internal(cause) => tracing::error!(%cause, "a request failed"),
             _ => {}
         }
@@ -159,6 +177,7 @@ impl IntoResponse for ApiError {
             Self::Unauthorized(_) => {
                 &[(WWW_AUTHENTICATE, "Basic realm=\"berth\", charset=\"UTF-8\"")]
             }
+            Self::UnknownAgent(_) => &[(WWW_AUTHENTICATE, "TutumAgentToken realm=\"berth\"")],
             Self::UpgradeRequired => &[(UPGRADE, "websocket"), (SEC_WEBSOCKET_VERSION, "13")],
             _ => &[],
         };

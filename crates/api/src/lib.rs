@@ -11,8 +11,10 @@ use std::sync::Arc;
 use store::PgPool;
 
 mod action;
+mod agent;
 mod answer;
 pub mod auth;
+mod authority;
 mod az;
 mod body;
 mod catalogue;
@@ -39,21 +41,34 @@ mod uri;
 
 pub use server::{openapi, openapi_json, serve, serve_health, service};
 
+/// How the API is set up.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// How hosts are dealt with.
+    pub hosts: domain::host::Settings,
+    /// Under which the keys of the authorities are sealed; without it no host can register.
+    pub secret_key: Option<pki::SecretKey>,
+}
+
 /// What the handlers share.
 #[derive(Debug, Clone)]
 pub struct App {
     pool: PgPool,
     catalogue: Arc<catalogue::Cache>,
     streams: Arc<stream::Streams>,
+    hosts: domain::host::Settings,
+    secret_key: Option<pki::SecretKey>,
 }
 
 impl App {
     /// An application on this database.
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: PgPool, config: Config) -> Self {
         Self {
             pool,
             catalogue: Arc::default(),
             streams: Arc::default(),
+            hosts: config.hosts,
+            secret_key: config.secret_key,
         }
     }
 

@@ -23,6 +23,8 @@ const SUBSYSTEMS: &[(&str, &[&str])] = &[
     ),
     ("audit", &["action", "events"]),
     ("app", &["service"]),
+    // The namespace of a host is that of its token: none may stand in the path.
+    ("agent", &[]),
 ];
 
 /// The resources that are also offered at the root, for services that call Berth directly.

@@ -22,7 +22,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, action, az, credentials, docs, error::ApiError, events, health, node, nodecluster,
+    App, action, agent, az, credentials, docs, error::ApiError, events, health, node, nodecluster,
     nodetype, path, provider, region, tag, token,
 };
 
@@ -43,6 +43,7 @@ fn routes() -> OpenApiRouter<App> {
         ))
         .routes(routes!(nodecluster::deploy::deploy))
         .routes(routes!(nodecluster::docker_upgrade::docker_upgrade))
+        .routes(routes!(nodecluster::certificate::certificate))
         .routes(routes!(node::list::list))
         .routes(routes!(
             node::get::get,
@@ -53,6 +54,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(node::docker_upgrade::docker_upgrade))
         .routes(routes!(node::health_check::health_check))
         .routes(routes!(node::events::stream))
+        .routes(routes!(node::certificate::certificate))
         .routes(routes!(token::create))
         .routes(routes!(tag::list::list))
         .routes(routes!(action::list::list))
@@ -71,6 +73,10 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodetype::get))
         .routes(routes!(crate::service::list))
         .routes(routes!(crate::service::get))
+        .routes(routes!(agent::register::register))
+        .routes(routes!(agent::get::get, agent::announce::announce))
+        .routes(routes!(agent::ping::ping))
+        .routes(routes!(agent::heartbeat::heartbeat))
         .routes(routes!(credentials::check))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
@@ -262,7 +268,8 @@ mod tests {
     /// A service whose database is not there.
     fn without_database() -> Router {
         let url = "postgres://nobody@127.0.0.1:1/none";
-        service(App::new(store::connect(url, 1).unwrap()))
+        let pool = store::connect(url, 1).unwrap();
+        service(App::new(pool, crate::Config::default()))
     }
 
     async fn ask(method: &str, path: &str) -> (StatusCode, String, Response<()>) {

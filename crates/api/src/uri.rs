@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 const INFRA: &str = "/api/infra/v1";
 const AUDIT: &str = "/api/audit/v1";
+const AGENT: &str = "/api/agent/v1";
 
 /// Builds the URIs of namespaced resources in the form that the request used.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +75,11 @@ pub(crate) fn zone(region: &str, name: &str) -> String {
 /// A node type's.
 pub(crate) fn node_type(name: &str) -> String {
     format!("{INFRA}/nodetype/{AWS}/{name}/")
+}
+
+/// A node's own, for its agent.
+pub(crate) fn agent_node(id: NodeId) -> String {
+    format!("{AGENT}/node/{id}/")
 }
 
 /// An action's.

@@ -1,4 +1,4 @@
-//! Clients: one for each region, made at first use and kept.
+//! Clients: one for each region, and one of Route 53, made at first use and kept.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout
 use aws_credential_types::Credentials;
 use tokio::sync::Mutex;
 
-use crate::{Cloud, Clouds, ec2::Ec2};
+use crate::{Cloud, Clouds, Names, ec2::Ec2, route53::Route53};
 
 /// An endpoint other than AWS's own, and the credentials for it.
 #[derive(Clone)]
@@ -29,6 +29,7 @@ pub struct Connector {
     call_timeout: Duration,
     config: Mutex<Option<SdkConfig>>,
     clients: Mutex<HashMap<String, Arc<Ec2>>>,
+    names: Mutex<Option<Arc<Route53>>>,
 }
 
 impl Connector {
@@ -39,6 +40,7 @@ impl Connector {
             call_timeout: CALL_TIMEOUT,
             config: Mutex::new(None),
             clients: Mutex::new(HashMap::new()),
+            names: Mutex::new(None),
         }
     }
 
@@ -99,6 +101,16 @@ impl Clouds for Connector {
         }
         let client = Arc::new(Ec2::new(&self.config().await, region));
         clients.insert(region.to_owned(), Arc::clone(&client));
+        client
+    }
+
+    async fn names(&self) -> Arc<dyn Names> {
+        let mut names = self.names.lock().await;
+        if let Some(client) = &*names {
+            return Arc::clone(client) as Arc<dyn Names>;
+        }
+        let client = Arc::new(Route53::new(&self.config().await));
+        *names = Some(Arc::clone(&client));
         client
     }
 }

@@ -62,6 +62,9 @@ pub enum Error {
     /// What this token launched has been terminated since.
     #[error("{0}")]
     TokenSpent(Said),
+    /// Something in a batch is wrong, and nothing of the batch was done.
+    #[error("{0}")]
+    BadBatch(Said),
     /// The request itself is wrong.
     #[error("{0}")]
     Rejected(Said),
@@ -75,6 +78,7 @@ impl Error {
     pub fn from_said(said: Said) -> Self {
         match said.code.as_str() {
             "RequestLimitExceeded"
+            | "PriorRequestNotComplete"
             | "Throttling"
             | "ThrottlingException"
             | "EC2ThrottledException"
@@ -106,6 +110,8 @@ impl Error {
             | "Resource.AlreadyAssociated" => Self::AlreadyThere(said),
             "DependencyViolation" => Self::InUse(said),
             "IdempotentParameterMismatch" => Self::TokenMismatch(said),
+            "InvalidChangeBatch" => Self::BadBatch(said),
+            "NoSuchHostedZone" => Self::NotThere(said),
             "IdempotentInstanceTerminated" => Self::TokenSpent(said),
             code if code.ends_with("LimitExceeded") => Self::AccountLimit(said),
             code if code.ends_with(".NotFound") => Self::NotThere(said),
@@ -136,6 +142,7 @@ impl Error {
             | Self::InUse(said)
             | Self::TokenMismatch(said)
             | Self::TokenSpent(said)
+            | Self::BadBatch(said)
             | Self::Rejected(said)
             | Self::Stopped(said) => said,
         }

@@ -1,4 +1,4 @@
-//! The only importer of AWS's SDK: EC2 as Berth needs it, in Berth's own types, with errors named by what to do.
+//! The only importer of AWS's SDK: EC2 and Route 53 as Berth needs them, in Berth's own types, with errors named by what to do.
 //!
 //! The cloud is passed in: a worker asks [`Clouds`] for the [`Cloud`] of a site and knows nothing of clients,
 //! credentials or endpoints.
@@ -22,6 +22,7 @@ mod connect;
 mod ec2;
 mod error;
 mod read;
+mod route53;
 
 pub use budget::Turn;
 pub use connect::{Connector, Endpoint};
@@ -35,6 +36,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub trait Clouds: Send + Sync {
     /// EC2 in `region`.
     async fn cloud(&self, region: &str) -> Arc<dyn Cloud>;
+    /// Route 53.
+    async fn names(&self) -> Arc<dyn Names>;
 }
 
 /// What every object of an account has in common: who it belongs to, by its tags.
@@ -123,6 +126,8 @@ pub struct SecurityGroup {
     pub name: String,
     /// Whether any traffic is let in.
     pub has_ingress: bool,
+    /// The ranges of TCP ports that are open to some address outside of any group.
+    pub open_tcp: Vec<(u16, u16)>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -290,4 +295,35 @@ pub trait Instances: Send + Sync {
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()>;
     /// Writes tags.
     async fn create_tags(&self, resource_id: &str, tags: &[Tag]) -> Result<()>;
+}
+
+/// The address records of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Without a dot at its end.
+    pub name: String,
+    /// How long resolvers may keep it.
+    pub ttl_s: u32,
+    /// Of one version of IP; none where the records are of another type.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What becomes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordChange {
+    /// It is made, or replaces the one of the same name and version of IP.
+    Upsert(Record),
+    /// It is removed; refused where it is not there, or another one.
+    Delete(Record),
+}
+
+/// The part of Route 53 that keeps names.
+#[async_trait]
+pub trait Names: Send + Sync {
+    /// The domain of a hosted zone, without a dot at its end.
+    async fn zone_name(&self, zone_id: &str) -> Result<String>;
+    /// Changes records: all of them, or none. [`Error::BadBatch`] is about single ones.
+    async fn change_records(&self, zone_id: &str, changes: &[RecordChange]) -> Result<()>;
+    /// The records of the domain and of all names below it.
+    async fn records(&self, zone_id: &str, domain: &str) -> Result<Vec<Record>>;
 }

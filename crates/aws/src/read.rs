@@ -63,13 +63,34 @@ pub(crate) fn route_table(table: types::RouteTable) -> Option<RouteTable> {
 }
 
 pub(crate) fn security_group(group: types::SecurityGroup) -> Option<SecurityGroup> {
+    let permissions = group.ip_permissions.unwrap_or_default();
     Some(SecurityGroup {
         id: group.group_id?,
         vpc_id: group.vpc_id?,
         name: group.group_name.unwrap_or_default(),
-        has_ingress: !group.ip_permissions.unwrap_or_default().is_empty(),
+        has_ingress: !permissions.is_empty(),
+        open_tcp: permissions.iter().filter_map(open_tcp).collect(),
         tags: tags(group.tags),
     })
+}
+
+/// The TCP ports that a rule opens to addresses; one that lets only other groups in opens none (EC2 API reference,
+/// `IpPermission`: protocol -1 is every one, and then all ports are open).
+fn open_tcp(rule: &types::IpPermission) -> Option<(u16, u16)> {
+    let lets_addresses_in = !rule.ip_ranges().is_empty()
+        || !rule.ipv6_ranges().is_empty()
+        || !rule.prefix_list_ids().is_empty();
+    if !lets_addresses_in {
+        return None;
+    }
+    match rule.ip_protocol() {
+        Some("-1") => Some((0, u16::MAX)),
+        Some("tcp" | "6") => {
+            let from = u16::try_from(rule.from_port()?).ok()?;
+            Some((from, u16::try_from(rule.to_port()?).ok()?))
+        }
+        _ => None,
+    }
 }
 
 pub(crate) fn image(image: types::Image) -> Option<Image> {

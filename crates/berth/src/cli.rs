@@ -118,6 +118,56 @@ pub struct Serve {
     /// How the worker goes about it.
     #[command(flatten)]
     pub worker: WorkerOptions,
+    /// The names of nodes.
+    #[command(flatten)]
+    pub names: NameOptions,
+    /// How hosts are dealt with.
+    #[command(flatten)]
+    pub hosts: HostOptions,
+    /// The secret key.
+    #[command(flatten)]
+    pub secret: SecretOptions,
+}
+
+/// Flags about the names of nodes. All workers of an installation must be given the same.
+#[derive(Debug, Args)]
+pub struct NameOptions {
+    /// A hosted zone of yours in Route 53, as Z0123456789ABCDEFGHIJ, in which nodes get names. [default: EC2's names]
+    #[arg(long, env = "BERTH_HOSTED_ZONE_ID", value_name = "ID")]
+    pub hosted_zone_id: Option<String>,
+    /// The domain of the names, in that zone, as example.com: a node is UUID.node.example.com.
+    #[arg(long, env = "BERTH_NODE_DOMAIN", value_name = "DOMAIN")]
+    pub node_domain: Option<String>,
+}
+
+/// Where the secret key is. Without one no host can register.
+#[derive(Debug, Clone, Args)]
+pub struct SecretOptions {
+    /// Under which the keys of certificate authorities are sealed: 32 random bytes in base64, the same for all replicas.
+    #[arg(long, env = "BERTH_SECRET_KEY", hide_env_values = true)]
+    pub secret_key: Option<String>,
+    /// A file with the secret key.
+    #[arg(
+        long,
+        env = "BERTH_SECRET_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "secret_key"
+    )]
+    pub secret_key_file: Option<PathBuf>,
+}
+
+/// Flags about the hosts behind the nodes.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct HostOptions {
+    /// How often, in seconds, the agents on the nodes are to send heartbeats.
+    #[arg(long, env = "BERTH_HEARTBEAT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub heartbeat_seconds: u32,
+    /// After how many seconds without a heartbeat a node is unreachable.
+    #[arg(long, env = "BERTH_UNREACHABLE_AFTER_SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(2..=86400))]
+    pub unreachable_after_seconds: u32,
+    /// How long, in seconds, the Docker engine of a node may take to answer.
+    #[arg(long, env = "BERTH_PROBE_TIMEOUT_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
+    pub probe_timeout_seconds: u64,
 }
 
 /// Flags about the worker.

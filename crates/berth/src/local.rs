@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     Error,
     replica::{self, Answers, Replica},
-    sim_flags,
+    secret_key, sim_flags,
 };
 
 /// The user of `dev` and `demo`, and the user's key.
@@ -104,6 +104,7 @@ impl SimServer {
 impl Local {
     /// Starts everything and makes the user.
     pub(crate) async fn start(options: Options) -> Result<Self, Error> {
+        let data_dir = options.data_dir;
         // The sockets first: an address in use is told before a database is made.
         let listener = replica::bind(options.listen).await?;
         let sim_listener = replica::bind(options.sim_listen).await?;
@@ -113,7 +114,7 @@ impl Local {
             .map(|file| sim_flags::scenario(file, &simulator))
             .transpose()?;
         let postgres = EmbeddedPostgres::start(PostgresOptions {
-            data_dir: options.data_dir,
+            data_dir: data_dir.clone(),
             durable: options.durable,
         })
         .await?;
@@ -123,11 +124,19 @@ impl Local {
         add_dev_user(&pool).await?;
         let simulator = SimServer::start(simulator, sim_listener)?;
         let clouds = Arc::new(Connector::to(simulator.endpoint()));
+        let worker = worker::Config {
+            secret_key: Some(secret_key::of_folder(&data_dir)?),
+            ..options.worker
+        };
         let replica = Replica::start(
             listener,
             pool.clone(),
             Answers::Everything,
-            Some((clouds, options.worker)),
+            api::Config {
+                hosts: worker.hosts,
+                secret_key: worker.secret_key.clone(),
+            },
+            Some((clouds, worker)),
         )?;
         Ok(Self {
             postgres,

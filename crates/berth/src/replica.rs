@@ -47,13 +47,14 @@ impl Replica {
         listener: TcpListener,
         pool: PgPool,
         answers: Answers,
+        config: api::Config,
         worker: Option<(Arc<dyn Clouds>, worker::Config)>,
     ) -> Result<Self, Error> {
         let shutdown = CancellationToken::new();
         let address = listener
             .local_addr()
             .map_err(|error| Error::Io("the socket has no address".into(), error))?;
-        let app = api::App::new(pool.clone());
+        let app = api::App::new(pool.clone(), config);
         let worker = worker.map(|(clouds, config)| {
             tokio::spawn(worker::Worker::new(pool, clouds, config).run(shutdown.child_token()))
         });

@@ -21,7 +21,7 @@ pub(crate) async fn run(options: Sim) -> Result<(), Error> {
         .transpose()?;
     let server = SimServer::start(simulator, listener)?;
     println!(
-        "A simulated AWS (EC2, IAM, STS) listens on http://{address}. Any access key will do; each is of account {}.
+        "A simulated AWS (EC2, IAM, STS, Route 53) listens on http://{address}. Any access key will do; each is of account {}.
 
   AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws --endpoint-url http://{address} --region us-east-1 \\
     ec2 describe-vpcs",

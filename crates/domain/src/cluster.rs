@@ -53,6 +53,8 @@ pub struct NewCluster {
     pub tags: Vec<String>,
     /// The AWS side.
     pub provider_options: ProviderOptions,
+    /// The public keys that may log in to its nodes.
+    pub ssh_authorized_keys: Vec<String>,
 }
 
 /// The name of a cluster: letters, digits, `-` and `_` (Docker Cloud, "Your first node").

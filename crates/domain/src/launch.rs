@@ -7,9 +7,6 @@ use crate::tags::Tag;
 /// The most instances in one RunInstances call (EC2's advice: "break up large requests").
 pub const MAX_BATCH: usize = 100;
 
-/// What every node starts with until it has an agent: a Docker engine from the distribution.
-pub const USER_DATA: &str = "#cloud-config\npackage_update: true\npackages:\n  - docker.io\n";
-
 /// Everything of a RunInstances call but its token and count. The same token is only ever sent with the same request,
 /// so the request is kept as it was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

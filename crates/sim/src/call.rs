@@ -8,6 +8,7 @@ use crate::config::{Config, Quotas};
 use crate::permissions::Permissions;
 use crate::protocol::auth::{Caller, Service};
 use crate::protocol::{ApiError, Params, Scope};
+use crate::route53::Zones;
 use crate::simulator::Inner;
 use crate::state::{Iam, Kind, Millis, Region, World};
 
@@ -30,12 +31,14 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Looked<'a> {
     pub region: &'a Region,
     pub iam: &'a Iam,
+    pub zones: &'a Zones,
 }
 
 /// The state to change.
 pub(crate) struct Changing<'a> {
     pub region: &'a mut Region,
     pub iam: &'a mut Iam,
+    pub zones: &'a mut Zones,
 }
 
 impl<'a> Call<'a> {
@@ -66,15 +69,15 @@ impl<'a> Call<'a> {
     /// The state, once all parameters were read and the action is allowed.
     pub(crate) fn look(&mut self) -> Result<Looked<'_>, ApiError> {
         self.all.finish()?;
-        let (iam, region) = self
-            .world
-            .enter(&self.caller.account, &self.caller.region, self.now);
+        let (iam, zones, region) =
+            self.world
+                .enter(&self.caller.account, &self.caller.region, self.now);
         if !self.is_allowed {
             self.permissions
                 .check_call(self.caller, self.action, self.all, region)?;
             self.is_allowed = true;
         }
-        Ok(Looked { region, iam })
+        Ok(Looked { region, iam, zones })
     }
 
     /// The state for an action that only reads: the end of a dry run.
@@ -94,10 +97,10 @@ impl<'a> Call<'a> {
         if self.dry_run {
             return Err(dry_run_operation());
         }
-        let (iam, region) = self
-            .world
-            .enter(&self.caller.account, &self.caller.region, self.now);
-        Ok(Changing { region, iam })
+        let (iam, zones, region) =
+            self.world
+                .enter(&self.caller.account, &self.caller.region, self.now);
+        Ok(Changing { region, iam, zones })
     }
 
     /// Refuses when the caller may not hand a role to EC2, for the actions that do so.

@@ -1,10 +1,10 @@
-//! An AWS simulator: a server that speaks the EC2 Query protocol (and what is needed of IAM and STS) over HTTP.
+//! An AWS simulator: a server that speaks the EC2 Query protocol (and what is needed of IAM, STS and Route 53) over HTTP.
 //!
 //! It is the test bed, so it is stricter than AWS, never kinder: parameters that an action does not read are refused,
 //! and what EC2 would leave half undefined is an error. It shares no code with the crates that it tests.
 //!
 //! How a request goes: `server` reads the caller from the signature's scope, records the call and looks for a fault to
-//! play; the action's function in `ec2`, `iam` or `sts` reads its parameters from a `call::Call`, which gives
+//! play; the action's function in `ec2`, `iam`, `route53` or `sts` reads its parameters from a `call::Call`, which gives
 //! it the state only after every parameter was read and the permission was checked, and gives it the state to change only
 //! when this is no dry run. Time is lazy: each call first brings its region to the present (`state::Region::settle`).
 //!
@@ -31,6 +31,7 @@ mod limits;
 mod network_view;
 mod permissions;
 mod protocol;
+mod route53;
 mod server;
 mod simulator;
 mod state;

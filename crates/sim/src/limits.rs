@@ -33,6 +33,12 @@ const UNFILTERED: &[&str] = &[
     "DescribeVolumes",
 ];
 
+/// "All requests – five requests per second per AWS account" ("Quotas", Amazon Route 53 Developer Guide).
+const OF_ROUTE53: Bucket = Bucket {
+    size: 5,
+    refill_per_s: 5.0,
+};
+
 /// A token bucket's size and refill.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,8 +215,13 @@ impl Limits {
         pairs: &[(String, String)],
         now: Millis,
     ) -> Result<(), ApiError> {
-        if !self.on || caller.service != Service::Ec2 {
+        if !self.on {
             return Ok(());
+        }
+        match caller.service {
+            Service::Ec2 => {}
+            Service::Route53 => return self.admit_to_route53(caller, name, now),
+            Service::Iam | Service::Sts => return Ok(()),
         }
         let has = |prefix: &str| pairs.iter().any(|(key, _)| key.starts_with(prefix));
         let is_whole = UNFILTERED.contains(&action)
@@ -246,6 +257,23 @@ impl Limits {
             }
         }
         Ok(())
+    }
+
+    fn admit_to_route53(
+        &mut self,
+        caller: &Caller,
+        name: &str,
+        now: Millis,
+    ) -> Result<(), ApiError> {
+        let (account, all) = (caller.account.clone(), Service::Route53.name());
+        let key = (account, String::new(), all.to_owned(), Counts::Requests);
+        let level = self.levels.entry(key);
+        let level = level.or_insert_with(|| Level::full(OF_ROUTE53, now));
+        if level.take(OF_ROUTE53, 1, now) {
+            return Ok(());
+        }
+        *self.throttled.entry(name.to_owned()).or_default() += 1;
+        Err(ApiError::bad("Throttling", "Rate exceeded"))
     }
 }
 

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::FormRejection;
-use axum::extract::{DefaultBodyLimit, Form, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Form, FromRequest, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::call::Call;
@@ -15,7 +14,7 @@ use crate::protocol::auth::{self, Caller, Service};
 use crate::protocol::{ApiError, Element, Outcome, Params};
 use crate::simulator::{Inner, Simulator};
 use crate::view::RecordedCall;
-use crate::{ec2, iam, sts};
+use crate::{ec2, iam, route53, sts};
 
 /// The size of the largest request; the largest sound one is a launch with 16 KB of user data.
 pub(crate) const MAX_BODY: usize = 1 << 20;
@@ -23,7 +22,7 @@ pub(crate) const MAX_BODY: usize = 1 << 20;
 /// A launch that only asks whether it would be allowed is worth telling apart.
 const DRY_LAUNCH: &str = "RunInstances (dry run)";
 
-const HELLO: &str = "This is Berth's AWS simulator: EC2, and some of IAM and STS, over the Query protocol. \
+const HELLO: &str = "This is Berth's AWS simulator: EC2, and some of IAM, STS and Route 53. \
     Try: aws --endpoint-url <this address> ec2 describe-instances\n";
 
 /// Everything that is not the control API.
@@ -34,22 +33,26 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .with_state(simulator)
 }
 
-async fn answer(
-    State(simulator): State<Simulator>,
-    method: Method,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    // From the body of a POST or the query of a GET, as the Query protocol has it.
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Response {
-    if method == Method::GET && query.is_none() {
+async fn answer(State(simulator): State<Simulator>, asked: Request) -> Response {
+    let is_rest = route53::is_asked(asked.uri().path());
+    if !is_rest && asked.method() == Method::GET && asked.uri().query().is_none() {
         return HELLO.into_response();
     }
-    let header = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let (service, request_id, reply) =
-        request(&simulator, header, form.ok().map(|Form(pairs)| pairs));
+    let header = asked.headers().get(header::AUTHORIZATION);
+    let header = header.and_then(|value| value.to_str().ok().map(str::to_owned));
+    let pairs = if is_rest {
+        rest(asked).await
+    } else {
+        // From the body of a POST or the query of a GET, as the Query protocol has it.
+        Form::from_request(asked, &())
+            .await
+            .map(|Form(pairs)| pairs)
+            .map_err(|_| {
+                let message = "The query string contains a syntax error";
+                ApiError::bad("MalformedQueryString", message)
+            })
+    };
+    let (service, request_id, reply) = request(&simulator, header.as_deref(), is_rest, pairs);
     let outcome = match reply {
         Reply::AtOnce(outcome) => outcome,
         Reply::After(delay, released, outcome) => {
@@ -87,26 +90,37 @@ pub(crate) enum Reply {
     Lost,
 }
 
-/// Carries out one request.
+/// The parameters of a request.
+type Pairs = Vec<(String, String)>;
+
+async fn rest(asked: Request) -> Result<Pairs, ApiError> {
+    let (method, uri) = (asked.method().clone(), asked.uri().clone());
+    let body = Bytes::from_request(asked, &()).await;
+    let body = body.map_err(|_| ApiError::bad("MalformedXML", "The body can't be read"))?;
+    route53::read(&method, uri.path(), uri.query(), &body)
+}
+
+/// Carries out one request, which came by the Query protocol or, as Route 53's, by REST.
 pub(crate) fn request(
     simulator: &Simulator,
     authorization: Option<&str>,
-    pairs: Option<Vec<(String, String)>>,
+    is_rest: bool,
+    pairs: Result<Pairs, ApiError>,
 ) -> (Service, String, Reply) {
     let caller = auth::caller(authorization, &simulator.config().accounts);
     let mut inner = simulator.lock();
     let request_id = inner.request_ids.uuid();
-    let service = caller
-        .as_ref()
-        .map_or(Service::Ec2, |caller| caller.service);
+    let service = match &caller {
+        Ok(caller) if (caller.service == Service::Route53) == is_rest => caller.service,
+        _ if is_rest => Service::Route53,
+        _ => Service::Ec2,
+    };
     let reply = caller.and_then(|caller| {
-        let pairs = pairs.ok_or_else(|| {
-            ApiError::bad(
-                "MalformedQueryString",
-                "The query string contains a syntax error",
-            )
-        })?;
-        dispatch(simulator, &mut inner, &caller, pairs, &request_id)
+        if caller.service != service {
+            let message = "Credential should be scoped to correct service.";
+            return Err(ApiError::new(403, "SignatureDoesNotMatch", message));
+        }
+        dispatch(simulator, &mut inner, &caller, pairs?, &request_id)
     });
     let reply = reply.unwrap_or_else(|refusal| Reply::AtOnce(Err(refusal)));
     (service, request_id, reply)
@@ -117,7 +131,7 @@ fn dispatch(
     simulator: &Simulator,
     inner: &mut Inner,
     caller: &Caller,
-    pairs: Vec<(String, String)>,
+    pairs: Pairs,
     request_id: &str,
 ) -> Result<Reply, ApiError> {
     let value = |name: &str| {
@@ -207,6 +221,7 @@ pub(crate) fn run(
     match caller.service {
         Service::Ec2 => ec2::run(&mut call, action),
         Service::Iam => iam::run(&mut call, action),
+        Service::Route53 => route53::run(&mut call, action),
         Service::Sts => sts::run(&mut call, action),
     }
 }
@@ -219,6 +234,7 @@ fn dressed(content: Element, service: Service, action: &str, request_id: &str) -
             .named(name)
             .namespace(service.namespace())
             .first(Element::leaf("requestId", request_id)),
+        Service::Route53 => content.named(name).namespace(service.namespace()),
         Service::Iam | Service::Sts => Element::answer()
             .named(name)
             .namespace(service.namespace())
@@ -233,7 +249,7 @@ fn dressed(content: Element, service: Service, action: &str, request_id: &str) -
 
 /// The names of calls as they are counted, which a fault rule can match.
 pub(crate) fn call_names() -> impl Iterator<Item = String> {
-    let names = [ec2::names(), iam::names(), sts::names()].into_iter();
+    let names = [ec2::names(), iam::names(), route53::names(), sts::names()].into_iter();
     names.flatten().chain([DRY_LAUNCH]).map(str::to_owned)
 }
 
@@ -246,6 +262,7 @@ pub(crate) fn actions() -> Vec<String> {
     };
     let mut all: Vec<String> = of(Service::Ec2, ec2::names())
         .chain(of(Service::Iam, iam::names()))
+        .chain(of(Service::Route53, route53::names()))
         .chain(of(Service::Sts, sts::names()))
         .collect();
     all.sort();

@@ -256,7 +256,7 @@ impl Simulator {
         crate::catalogue::region(region)?;
         let now = self.now();
         let mut inner = self.lock();
-        let (_, region) = inner.world.enter(account, region, now);
+        let (_, _, region) = inner.world.enter(account, region, now);
         Some(act(region))
     }
 }

@@ -53,11 +53,11 @@ pub struct InstanceView {
 /// A request as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RecordedCall {
-    /// `ec2`, `iam` or `sts`.
+    /// `ec2`, `iam`, `route53` or `sts`.
     pub service: String,
     /// The action's name.
     pub action: String,
-    /// The raw parameters in their order, `Action` and `Version` among them.
+    /// The raw parameters in their order, `Action` and `Version` among them; of a body in XML, the flattened elements.
     pub params: Vec<(String, String)>,
     /// The access key that signed the request.
     pub access_key: String,

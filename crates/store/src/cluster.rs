@@ -55,6 +55,8 @@ pub struct Cluster {
     pub automatic_tags: Vec<String>,
     /// The AWS side.
     pub provider_options: ProviderOptions,
+    /// The public keys that may log in to its nodes.
+    pub ssh_authorized_keys: Vec<String>,
     /// The operation that is under way.
     pub action_id: Option<ActionId>,
     /// Grows with every change of what is wanted.
@@ -82,6 +84,7 @@ struct Row {
     tags: Vec<String>,
     automatic_tags: Vec<String>,
     provider_options: Json<ProviderOptions>,
+    ssh_authorized_keys: Vec<String>,
     action_id: Option<Uuid>,
     revision: i64,
     deployed_at: Option<DateTime<Utc>>,
@@ -108,6 +111,7 @@ impl TryFrom<Row> for Cluster {
             tags: row.tags,
             automatic_tags: row.automatic_tags,
             provider_options: row.provider_options.0,
+            ssh_authorized_keys: row.ssh_authorized_keys,
             action_id: row.action_id.map(Into::into),
             revision: row.revision,
             deployed_at: row.deployed_at,
@@ -129,8 +133,8 @@ pub async fn insert(
     let id = Uuid::new_v4();
     let inserted = sqlx::query!(
         r#"INSERT INTO cluster (id, namespace_id, name, nickname, state, region, node_type, disk_gb, target_num_nodes,
-                                tags, automatic_tags, provider_options)
-           VALUES ($1, $2, $3, $4, 'Init', $5, $6, $7, $8, $9, $10, $11)
+                                tags, automatic_tags, provider_options, ssh_authorized_keys)
+           VALUES ($1, $2, $3, $4, 'Init', $5, $6, $7, $8, $9, $10, $11, $12)
            ON CONFLICT (namespace_id, name) WHERE state <> 'Terminated' DO NOTHING"#,
         id,
         namespace.0,
@@ -143,6 +147,7 @@ pub async fn insert(
         &new.tags,
         automatic_tags,
         Json(&new.provider_options) as _,
+        &new.ssh_authorized_keys,
     )
     .execute(conn)
     .await?;
@@ -260,8 +265,8 @@ async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Cluster>> {
                   ARRAY (SELECT node.id FROM node
                          WHERE cluster_id = cluster.id AND node.state <> 'Terminated'
                          ORDER BY created_at, id) AS "nodes!",
-                  tags, automatic_tags, provider_options AS "provider_options: Json<ProviderOptions>", action_id,
-                  revision, deployed_at, destroyed_at
+                  tags, automatic_tags, provider_options AS "provider_options: Json<ProviderOptions>",
+                  ssh_authorized_keys, action_id, revision, deployed_at, destroyed_at
            FROM cluster WHERE id = ANY ($1) ORDER BY created_at, id"#,
         ids
     )

@@ -13,11 +13,14 @@ use sqlx::{
 
 pub mod access;
 pub mod action;
+pub mod authority;
 pub mod catalogue;
 pub mod cluster;
 pub mod event;
+pub mod host;
 pub mod installation;
 pub mod launch;
+pub mod naming;
 pub mod network;
 pub mod node;
 pub mod operation;
@@ -34,8 +37,8 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations"
 /// What can go wrong with the state.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another worker holds the site by now: nothing was written.
-    #[error("the lease on the site is lost")]
+    /// Another worker holds the site, or keeps the names, by now: nothing was written.
+    #[error("the lease is lost")]
     LeaseLost,
     /// A live cluster of the namespace has the name already.
     #[error("a node cluster named \"{0}\" exists already")]

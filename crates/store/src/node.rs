@@ -10,7 +10,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    Error, Result,
+    Error, Result, host,
     page::{Listed, Page, TERMINATED_LISTED_HOURS},
     signed, unsigned,
 };
@@ -52,11 +52,11 @@ pub struct Node {
     pub region: Option<String>,
     /// Its node type.
     pub node_type: Option<String>,
-    /// Virtual CPUs of its type.
+    /// Virtual CPUs of its type, or the cores that its host told.
     pub vcpus: Option<u32>,
-    /// Memory of its type in MB.
+    /// Memory of its type in MB, or what its host told.
     pub memory_mb: Option<u32>,
-    /// Root volume in GB.
+    /// Root volume in GB, or the disk that its host told.
     pub disk_gb: Option<u32>,
     /// Its availability zone, once decided.
     pub zone: Option<String>,
@@ -64,7 +64,7 @@ pub struct Node {
     pub subnet_id: Option<String>,
     /// Its instance.
     pub instance_id: Option<String>,
-    /// The name under which it can be reached; empty where there is none.
+    /// The name under which it can be reached: in the operator's zone, else EC2's; empty where there is none.
     pub external_fqdn: String,
     /// Its address on the internet.
     pub public_ip: Option<String>,
@@ -72,6 +72,14 @@ pub struct Node {
     pub private_ips: Vec<PrivateIp>,
     /// The version of its Docker engine, once known.
     pub docker_version: Option<String>,
+    /// The execution driver of its Docker engine, once known.
+    pub docker_execdriver: Option<String>,
+    /// The storage driver of its Docker engine, once known.
+    pub docker_graphdriver: Option<String>,
+    /// How many containers run on it, as far as is known.
+    pub containers: u32,
+    /// The address of its tunnel, where its agent opened one.
+    pub tunnel: Option<String>,
     /// Its user's tags.
     pub tags: Vec<String>,
     /// The tags that its cluster got at launch.
@@ -102,6 +110,10 @@ struct Row {
     public_ip: Option<String>,
     private_ips: Json<Vec<PrivateIp>>,
     docker_version: Option<String>,
+    docker_execdriver: Option<String>,
+    docker_graphdriver: Option<String>,
+    containers: i32,
+    tunnel: Option<String>,
     tags: Vec<String>,
     automatic_tags: Vec<String>,
     last_seen_at: Option<DateTime<Utc>>,
@@ -131,6 +143,10 @@ impl TryFrom<Row> for Node {
             public_ip: row.public_ip,
             private_ips: row.private_ips.0,
             docker_version: row.docker_version,
+            docker_execdriver: row.docker_execdriver,
+            docker_graphdriver: row.docker_graphdriver,
+            containers: unsigned(row.containers),
+            tunnel: row.tunnel,
             tags: row.tags,
             automatic_tags: row.automatic_tags,
             last_seen_at: row.last_seen_at,
@@ -267,13 +283,22 @@ pub async fn lock(
     namespace: NamespaceId,
     id: NodeId,
 ) -> Result<Option<Node>> {
+    let found = lock_any(conn, id).await?;
+    Ok(found.filter(|node| node.namespace_id == namespace))
+}
+
+/// One node of whatever namespace, locked until the transaction's end. Lock its cluster first.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn lock_any(conn: &mut PgConnection, id: NodeId) -> Result<Option<Node>> {
     sqlx::query!(
         "SELECT 1 AS locked FROM node WHERE id = $1 FOR UPDATE",
         id.0
     )
     .fetch_optional(&mut *conn)
     .await?;
-    get(conn, namespace, id).await
+    Ok(by_ids(conn, &[id.0]).await?.pop())
 }
 
 /// The tags and places of nodes, by their ids.
@@ -284,17 +309,22 @@ pub async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Node>> 
     sqlx::query_as!(
         Row,
         r#"SELECT node.id, node.namespace_id, node.cluster_id, node.state, node.nickname,
-                  cluster.region AS "region?", cluster.node_type AS "node_type?", node_type.vcpus AS "vcpus?",
-                  node_type.memory_mb AS "memory_mb?", cluster.disk_gb AS "disk_gb?", node.zone, node.subnet_id,
-                  node.instance_id, node.external_fqdn, node.public_ip,
-                  node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.docker_version, node.tags,
-                  coalesce(cluster.automatic_tags, '{}') AS "automatic_tags!",
+                  cluster.region AS "region?", cluster.node_type AS "node_type?", coalesce(node_type.vcpus, cpu_cores) AS "vcpus?",
+                  coalesce(node_type.memory_mb, (memory_kb / 1024)::integer) AS "memory_mb?",
+                  coalesce(cluster.disk_gb, host_disk_gb) AS "disk_gb?", node.zone, node.subnet_id,
+                  node.instance_id, coalesce(node.id || '.node.' || naming.domain, node.external_fqdn) AS "external_fqdn!",
+                  node.public_ip,
+                  node.private_ips AS "private_ips: Json<Vec<PrivateIp>>", node.docker_version, docker_execdriver,
+                  docker_graphdriver, containers, node.tunnel, node.tags,
+                  coalesce(cluster.automatic_tags, $2) AS "automatic_tags!",
                   node.last_seen_at, node.deployed_at, node.destroyed_at
            FROM node
            LEFT JOIN cluster ON cluster.id = node.cluster_id
            LEFT JOIN node_type ON node_type.name = cluster.node_type
+           CROSS JOIN naming
            WHERE node.id = ANY ($1) ORDER BY node.created_at, node.id"#,
-        ids
+        ids,
+        &host::automatic_tags()
     )
     .fetch_all(conn)
     .await?

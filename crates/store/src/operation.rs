@@ -19,6 +19,10 @@ use crate::{
     site,
 };
 
+mod brought;
+
+pub use brought::{begin_next_on_brought, brought_with_waiting, claim_on_brought};
+
 /// Asks an operation of a cluster, which is locked; `target` is the size that a scale asks for.
 ///
 /// # Errors
@@ -138,8 +142,10 @@ async fn begin_on_node(
     match operation {
         NodeOperation::Terminate => {
             node::retire(conn, &[node.id]).await?;
-            if let Some(cluster) = node.cluster_id {
-                cluster::want_one_less(conn, cluster).await?;
+            match node.cluster_id {
+                Some(cluster) => cluster::want_one_less(conn, cluster).await?,
+                // The machine is its owner's: nothing of it is ours to take down.
+                None => node::bury(conn, &[node.id]).await?,
             }
         }
         NodeOperation::DockerUpgrade => node::set_state(conn, node.id, after).await?,
@@ -264,11 +270,27 @@ pub async fn begin_next(conn: &mut PgConnection, id: ClusterId, free: Free) -> R
     let Some(cluster) = cluster::lock_any(conn, id).await? else {
         return Ok(());
     };
-    let node = match free {
-        Free::Cluster => None,
-        Free::Node(node) => node::lock(conn, cluster.namespace_id, node).await?,
+    match free {
+        Free::Cluster => begin_waiting(conn, On::Cluster(&cluster)).await,
+        Free::Node(node) => match node::lock(conn, cluster.namespace_id, node).await? {
+            Some(node) => begin_waiting(conn, On::Node(&node)).await,
+            None => Ok(()),
+        },
+    }
+}
+
+/// What an operation is on; it is locked, a node's cluster, too.
+enum On<'a> {
+    Cluster(&'a Cluster),
+    Node(&'a Node),
+}
+
+/// Begins the operation that has waited longest on this, if nothing is under way on it.
+async fn begin_waiting(conn: &mut PgConnection, on: On<'_>) -> Result<()> {
+    let object = match on {
+        On::Cluster(cluster) => cluster.id.0,
+        On::Node(node) => node.id.0,
     };
-    let object = node.as_ref().map_or(id.0, |node| node.id.0);
     let next = sqlx::query!(
         r#"SELECT id, name, target_num_nodes FROM action
            WHERE object_id = $1 AND state = 'Pending'
@@ -282,9 +304,9 @@ pub async fn begin_next(conn: &mut PgConnection, id: ClusterId, free: Free) -> R
     let Some(next) = next else { return Ok(()) };
     let action = ActionId(next.id);
     let kind: ActionKind = next.name.parse()?;
-    let forbidden = match (kind.cluster_operation(), kind.node_operation(), &node) {
-        (Some(operation), _, None) => cluster.state.after(operation).err(),
-        (_, Some(operation), Some(node)) => node.state.after(operation).err(),
+    let forbidden = match (kind.cluster_operation(), kind.node_operation(), &on) {
+        (Some(operation), _, On::Cluster(cluster)) => cluster.state.after(operation).err(),
+        (_, Some(operation), On::Node(node)) => node.state.after(operation).err(),
         // An action that is done with its request never waits.
         _ => return Ok(()),
     };
@@ -294,12 +316,12 @@ pub async fn begin_next(conn: &mut PgConnection, id: ClusterId, free: Free) -> R
         return action::finish(conn, action, &End::Failed(reason)).await;
     }
     action::begin(conn, action).await?;
-    match (kind.cluster_operation(), kind.node_operation(), &node) {
-        (Some(operation), _, None) => {
+    match (kind.cluster_operation(), kind.node_operation(), on) {
+        (Some(operation), _, On::Cluster(cluster)) => {
             let target = next.target_num_nodes.map(crate::unsigned);
-            begin_on_cluster(conn, &cluster, operation, target, action).await
+            begin_on_cluster(conn, cluster, operation, target, action).await
         }
-        (_, Some(operation), Some(node)) => begin_on_node(conn, node, operation).await,
+        (_, Some(operation), On::Node(node)) => begin_on_node(conn, node, operation).await,
         _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use domain::ids::NamespaceId;
 use sqlx::PgConnection;
 
 use crate::{
-    Result,
+    Result, host,
     page::{Listed, Page},
 };
 
@@ -40,6 +40,8 @@ pub async fn list(
         r#"WITH tag AS (
                SELECT unnest(automatic_tags) AS name, true AS is_automatic FROM cluster
                WHERE namespace_id = $1 AND state <> 'Terminated'
+               UNION SELECT unnest($4::text[]), true FROM node
+               WHERE namespace_id = $1 AND brought_by_owner AND state <> 'Terminated'
                UNION SELECT unnest(tags), false FROM cluster WHERE namespace_id = $1 AND state <> 'Terminated'
                UNION SELECT unnest(tags), false FROM node WHERE namespace_id = $1 AND state <> 'Terminated'
            )
@@ -49,6 +51,7 @@ pub async fn list(
         namespace.0,
         filter.name,
         filter.is_automatic,
+        &host::automatic_tags()
     )
     .fetch_all(conn)
     .await?;

@@ -5,6 +5,8 @@
 //! on which there is something to do. A reconciler takes no input but the cluster's id: it looks, asks the domain's
 //! plan for the next step, carries it out, writes the outcome, and looks again. What a crash interrupts is found in
 //! the rows by the next worker, on the same path.
+//!
+//! Besides, one worker at a time keeps the names of all nodes right in Route 53 ([`names`]).
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -17,8 +19,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+mod hosts;
 mod leftovers;
 mod makers;
+mod names;
 mod reconcile;
 mod sightings;
 mod site;
@@ -26,6 +30,7 @@ mod strangers;
 mod sweep;
 mod termination;
 
+use names::Namer;
 use site::{Site, in_time};
 
 /// How a worker paces itself.
@@ -48,8 +53,18 @@ pub struct Config {
     pub new_objects_show_within: Duration,
     /// How long an operation tries to launch before it gives up.
     pub launch_deadline: Duration,
+    /// How hosts are dealt with.
+    pub hosts: domain::host::Settings,
+    /// Under which the keys of the authorities are sealed; without it no engine is asked.
+    pub secret_key: Option<pki::SecretKey>,
     /// The image of every node; none means Canonical's newest Ubuntu LTS.
     pub image: Option<String>,
+    /// The zone that nodes get names in; none means EC2's names.
+    pub names: Option<store::naming::Zone>,
+    /// How soon a change of names is tried again that Route 53 has refused for a reason that does not pass by itself.
+    pub names_retry_interval: Duration,
+    /// How often the names are compared with those in Route 53.
+    pub names_check_interval: Duration,
 }
 
 impl Default for Config {
@@ -63,7 +78,12 @@ impl Default for Config {
             grace: Duration::from_secs(120),
             new_objects_show_within: Duration::from_secs(15),
             launch_deadline: Duration::from_secs(15 * 60),
+            hosts: domain::host::Settings::default(),
+            secret_key: None,
             image: None,
+            names: None,
+            names_retry_interval: Duration::from_secs(60),
+            names_check_interval: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -95,6 +115,7 @@ pub struct Worker {
     held: Mutex<HashMap<SiteId, Arc<Notify>>>,
     look_for_sites: Notify,
     installation: OnceCell<InstallationId>,
+    look_at_names: Arc<Notify>,
 }
 
 impl Worker {
@@ -108,6 +129,7 @@ impl Worker {
             held: Mutex::new(HashMap::new()),
             look_for_sites: Notify::new(),
             installation: OnceCell::new(),
+            look_at_names: Arc::default(),
         }
     }
 
@@ -117,6 +139,12 @@ impl Worker {
         let sites = TaskTracker::new();
         info!(worker = %worker.id, "worker started");
         let listener = tokio::spawn(Arc::clone(&worker).listen(shutdown.clone()));
+        let names = tokio::spawn(worker.namer().await.run(shutdown.clone()));
+        let hosts = tokio::spawn(hosts::run(
+            worker.pool.clone(),
+            Arc::clone(&worker.config),
+            shutdown.clone(),
+        ));
         while !shutdown.is_cancelled() {
             match worker.take_site(&sites, &shutdown).await {
                 // There may be more.
@@ -132,10 +160,22 @@ impl Worker {
         }
         sites.close();
         sites.wait().await;
-        if let Err(error) = listener.await {
-            error!(%error, "the listener ended badly");
+        for task in [listener, names, hosts] {
+            if let Err(error) = task.await {
+                error!(%error, "a part of the worker ended badly");
+            }
         }
         info!(worker = %worker.id, "worker stopped");
+    }
+
+    async fn namer(&self) -> Namer {
+        Namer {
+            worker: self.id,
+            pool: self.pool.clone(),
+            config: Arc::clone(&self.config),
+            names: self.clouds.names().await,
+            wake: Arc::clone(&self.look_at_names),
+        }
     }
 
     async fn take_site(
@@ -216,11 +256,15 @@ impl Worker {
 
     async fn listen_until_disconnected(&self) -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen(store::naming::WAKE_CHANNEL).await?;
         listener.listen(store::site::WAKE_CHANNEL).await?;
         // What was notified before this moment was missed.
         self.wake_all().await;
         loop {
             match listener.try_recv().await? {
+                Some(notification) if notification.channel() == store::naming::WAKE_CHANNEL => {
+                    self.look_at_names.notify_one();
+                }
                 Some(notification) => {
                     let site = notification.payload().parse().map(SiteId);
                     match site
@@ -245,6 +289,7 @@ impl Worker {
 
     async fn wake_all(&self) {
         self.look_for_sites.notify_one();
+        self.look_at_names.notify_one();
         for wake in self.held.lock().await.values() {
             wake.notify_one();
         }

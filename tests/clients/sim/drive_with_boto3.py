@@ -39,7 +39,7 @@ def client(service, region="sa-east-1", key="test"):
     return made
 
 
-ec2, iam, sts = client("ec2"), client("iam"), client("sts")
+ec2, iam, sts, route53 = client("ec2"), client("iam"), client("sts"), client("route53")
 
 
 def case(function):
@@ -367,6 +367,36 @@ def profiles():
     iam.delete_instance_profile(InstanceProfileName="spare")
     names = [it["InstanceProfileName"] for it in iam.list_instance_profiles()["InstanceProfiles"]]
     assert names == ["node-profile"]
+
+
+@case
+def names():
+    made = route53.create_hosted_zone(Name="example.com", CallerReference="one")
+    zone = made["HostedZone"]["Id"].removeprefix("/hostedzone/")
+    assert made["HostedZone"]["Name"] == "example.com." and len(made["DelegationSet"]["NameServers"]) == 4
+    assert route53.get_hosted_zone(Id=zone)["HostedZone"]["ResourceRecordSetCount"] == 2
+    [listed] = route53.list_hosted_zones()["HostedZones"]
+    assert listed["Id"] == f"/hostedzone/{zone}" and listed["Config"]["PrivateZone"] is False
+    with refused("NoSuchHostedZone", 404):
+        route53.get_hosted_zone(Id="Z1")
+
+    def change(action, name, value):
+        record = {"Name": name, "Type": "A", "TTL": 30, "ResourceRecords": [{"Value": value}]}
+        batch = {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
+        return route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)["ChangeInfo"]
+
+    info = change("CREATE", "*.a.example.com", "192.0.2.1")
+    assert info["Status"] == "PENDING" and info["SubmittedAt"]
+    eventually(lambda: route53.get_change(Id=info["Id"])["ChangeInfo"]["Status"] == "INSYNC", "the change is everywhere")
+    *_, shown = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    expected = {"Name": r"\052.a.example.com.", "Type": "A", "TTL": 30, "ResourceRecords": [{"Value": "192.0.2.1"}]}
+    assert shown == expected, shown
+    # boto3 reads no code in the answer, whose root is not that of other errors.
+    with refused(""):
+        change("CREATE", "*.a.example.com", "192.0.2.1")
+    change("DELETE", "*.a.example.com", "192.0.2.1")
+    pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone, PaginationConfig={"PageSize": 1})
+    assert [it["Type"] for page in pages for it in page["ResourceRecordSets"]] == ["NS", "SOA"]
 
 
 def launch(api=ec2, **more):

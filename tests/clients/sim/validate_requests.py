@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Validates recorded requests against botocore's models of EC2, IAM and STS.
+"""Validates recorded requests against botocore's models of EC2, IAM, Route 53 and STS.
 
     validate_requests.py RECORDED.json     the answer of GET /_sim/recorded
     validate_requests.py --self-test
@@ -147,7 +147,7 @@ def tree(params, findings):
 def validate(call):
     """The findings of one recorded request."""
     service, action = call["service"], call["action"]
-    if service not in ("ec2", "iam", "sts"):
+    if service not in ("ec2", "iam", "route53", "sts"):
         return [f"the service {service} is not known"]
     described = model(service)
     if action not in described.operation_names:
@@ -199,6 +199,10 @@ def self_test():
         (call("GetInstanceProfile", "iam", InstanceProfileName="p"), None),
         (call("CreateInstanceProfile", "iam", InstanceProfileName="p", Tags__member__1__Key="k", Tags__member__1__Value="v"), None),
         (call("GetCallerIdentity", "sts"), None),
+        (call("ChangeResourceRecordSets", "route53", Id="Z1", ChangeBatch__Changes__Change__1__Action="DROP"), "enumeration"),
+        (call("ChangeResourceRecordSets", "route53", Id="Z1", ChangeBatch__Changes__1__Action="DROP"), "written as"),
+        (call("ListResourceRecordSets", "route53", Id="Z1", name="a", type="A", maxitems="3"), None),
+        (call("GetHostedZone", "route53"), "required member Id is missing"),
         (call("RunInstances", **sound, Color="red"), "unknown member"),
         (call("RunInstances", **sound, BlockDeviceMappings__1__DeviceName="x"), "unknown member"),
         (call("RunInstances", **sound, BlockDeviceMapping__1__Ebs__Size="8"), "unknown member"),

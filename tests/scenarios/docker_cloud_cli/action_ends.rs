@@ -59,7 +59,10 @@ async fn a_deploy_that_fails_ends_its_sync_with_3_and_its_retry_goes_on() {
     assert_eq!(deployed["state"], "Deployed");
     assert_eq!(deployed["current_num_nodes"], 1);
 
-    world.sim().fail_next("DescribeSubnets", forbidden());
+    // A call that nobody makes but for the cluster.
+    world
+        .sim()
+        .fail_next("DescribeAvailabilityZones", forbidden());
     let scale = ["nodecluster", "scale", "--sync", "web", "2"];
     let printed = failed(cli.run(&scale).await, &[]);
     assert_synced(&printed, "Failed", id(&cluster));

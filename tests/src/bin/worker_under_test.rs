@@ -7,6 +7,7 @@
 use std::{env, io, sync::Arc};
 
 use aws::Endpoint;
+use store::naming::Zone;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
@@ -38,7 +39,15 @@ async fn main() {
         stop.cancel();
     });
     let connector = tests::fast_connector(endpoint);
-    Worker::new(pool, Arc::new(connector), tests::fast_worker())
+    let zone = Zone {
+        hosted_zone_id: setting("BERTH_HOSTED_ZONE_ID"),
+        domain: setting("BERTH_NODE_DOMAIN"),
+    };
+    let config = worker::Config {
+        names: (!zone.domain.is_empty()).then_some(zone),
+        ..tests::fast_worker()
+    };
+    Worker::new(pool, Arc::new(connector), config)
         .run(shutdown)
         .await;
 }

@@ -13,7 +13,8 @@ use crate::{
 
 /// Terminate a node
 ///
-/// Allowed in the states `Deployed` and `Unreachable`; this can't be undone. Its node cluster wants one node less from
+/// Allowed in the states `Deployed` and `Unreachable`; this can't be undone. One that its owner brought is `Terminated` at
+/// once, and its agent is not listened to any more. Its node cluster wants one node less from
 /// then on. Behind a health check that is under way it waits: its action is `Pending`. A body is ignored.
 #[utoipa::path(
     delete,

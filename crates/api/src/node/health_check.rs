@@ -13,8 +13,9 @@ use crate::{
 
 /// Check a node's health
 ///
-/// Allowed in state `Unreachable`. Its instance is looked at in EC2, and where it runs the node becomes `Deployed`. This
-/// version puts no agent on the node that could ask the engine itself; the action's log says so. A body is ignored.
+/// Allowed in state `Unreachable`. Of a node that its owner brought, the engine is asked; of the others, whose engines
+/// this version does not know, the instance is looked at in EC2, and the action's log says so. Where it can be reached the
+/// node becomes `Deployed`. A body is ignored.
 #[utoipa::path(
     post,
     path = "/api/infra/v1/node/{uuid}/health-check/",

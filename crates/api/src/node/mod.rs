@@ -1,6 +1,7 @@
 //! Nodes: the hosts of a cluster. They are made by deploying and scaling their cluster; here one is read, renamed,
 //! checked, upgraded or terminated by itself.
 
+pub(crate) mod certificate;
 pub(crate) mod delete;
 pub(crate) mod deploy;
 pub(crate) mod docker_upgrade;

@@ -45,8 +45,9 @@ pub(crate) struct Node {
     /// The version of its Docker engine, once known.
     #[schema(required = true, example = json!(null))]
     docker_version: Option<String>,
-    /// The name under which it can be reached; empty until it has one.
-    #[schema(example = "ec2-203-0-113-25.compute-1.amazonaws.com")]
+    /// The name under which it can be reached: in the hosted zone where the installation has one, else EC2's; that is empty
+    /// until there is one.
+    #[schema(example = "00cc59e1-c605-403c-a5fb-3269b6a0d6bf.node.example.com")]
     external_fqdn: String,
     /// When it was last seen.
     #[schema(required = true, example = "Tue, 16 Sep 2014 17:04:00 +0000")]
@@ -55,7 +56,7 @@ pub(crate) struct Node {
     #[schema(required = true, example = 1024)]
     memory: Option<u32>,
     /// The name for people; its external name where none was given.
-    #[schema(example = "ec2-203-0-113-25.compute-1.amazonaws.com")]
+    #[schema(example = "00cc59e1-c605-403c-a5fb-3269b6a0d6bf.node.example.com")]
     nickname: String,
     /// The URI of its node cluster; null for one that its owner brought.
     #[schema(
@@ -112,11 +113,10 @@ impl Node {
             availability_zone: zone.map(|(region, zone)| uri::zone(region, zone)),
             cpu: node.vcpus,
             docker_version: node.docker_version,
-            // The engine's other facts come with the agent.
-            current_num_containers: 0,
-            docker_execdriver: None,
-            docker_graphdriver: None,
-            tunnel: None,
+            current_num_containers: node.containers,
+            docker_execdriver: node.docker_execdriver,
+            docker_graphdriver: node.docker_graphdriver,
+            tunnel: node.tunnel,
             deployed_datetime: node.deployed_at.map(time::wire),
             destroyed_datetime: node.destroyed_at.map(time::wire),
             disk: node.disk_gb,

@@ -7,8 +7,9 @@ use domain::{
         DEFAULT_DISK_GB, Invalid, NewCluster, validate_disk, validate_name, validate_nickname,
         validate_target,
     },
+    ssh,
     state::ActionState,
-    tags,
+    tags, user_data,
 };
 use store::{
     action::{self, ObjectType},
@@ -66,6 +67,12 @@ pub(crate) struct NewNodeCluster {
     tags: Option<Vec<NewTag>>,
     /// The AWS side. Empty objects and empty strings mean absent.
     provider_options: Option<ProviderOptions>,
+    /// The public keys that may log in to the nodes as the image's own user, each as the line of a `.pub` file; none where
+    /// nothing is said. All of them must fit into EC2's 16 KB of user data.
+    #[schema(example = json!([
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH anna@example.com"
+    ]))]
+    ssh_authorized_keys: Option<Vec<String>>,
 }
 
 fn region_uri() -> Object {
@@ -155,9 +162,16 @@ fn read(mut body: Members, catalogue: &Catalogue) -> Result<(NewCluster, Vec<Str
         target_num_nodes: validate_target(target)?,
         tags: tag::read(&mut body, &automatic)?.unwrap_or_default(),
         provider_options: wire::read_options(&mut body)?,
+        ssh_authorized_keys: read_keys(&mut body)?,
         name,
     };
     Ok((new, automatic))
+}
+
+fn read_keys(body: &mut Members) -> Result<Vec<String>, Invalid> {
+    let keys = ssh::validate_keys(&body.texts(ssh::FIELD)?)?;
+    user_data::check_size(&keys)?;
+    Ok(keys)
 }
 
 fn required(body: &mut Members, name: &str) -> Result<String, Invalid> {
@@ -229,6 +243,14 @@ mod tests {
             (
                 format!(r#"{FRONT}, "target_num_nodes": 1001}}"#),
                 "target_num_nodes: 1001 is out of range",
+            ),
+            (
+                format!(r#"{FRONT}, "ssh_authorized_keys": ["ssh-rsa"]}}"#),
+                "ssh_authorized_keys[0]: has nothing behind ssh-rsa",
+            ),
+            (
+                format!(r#"{FRONT}, "ssh_authorized_keys": "ssh-rsa"}}"#),
+                "ssh_authorized_keys: \"ssh-rsa\" is not a list",
             ),
             (
                 format!(r#"{FRONT}, "tags": ["a"]}}"#),

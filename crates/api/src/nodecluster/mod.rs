@@ -3,6 +3,7 @@
 //! one transaction that locks the cluster, asks `domain` whether its state allows the operation, records the action,
 //! writes what is wanted and wakes the worker of the site. What was answered is in that commit, or nothing is.
 
+pub(crate) mod certificate;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod deploy;

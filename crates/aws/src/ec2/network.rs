@@ -236,6 +236,7 @@ impl Network for Ec2 {
             vpc_id: vpc_id.to_owned(),
             name: name.to_owned(),
             has_ingress: false,
+            open_tcp: Vec::new(),
             tags: Tags(tags.iter().cloned().collect()),
         })
     }

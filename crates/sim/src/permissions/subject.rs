@@ -55,6 +55,7 @@ pub(super) fn subjects(
         }
         Service::Ec2 => of_ec2(caller, action, &params.root(), region),
         Service::Iam => of_iam(caller, &params.root()),
+        Service::Route53 => of_route53(action, &params.root()),
         Service::Sts => Vec::new(),
     };
     if subjects.is_empty() {
@@ -119,6 +120,17 @@ fn of_iam(caller: &Caller, params: &Scope<'_>) -> Vec<Subject> {
     let profile = profile.map(|name| named("instance-profile", name));
     let role = || params.text("RoleName").map(|name| named("role", name));
     profile.or_else(role).into_iter().collect()
+}
+
+/// "Actions, resources, and condition keys for Amazon Route 53".
+fn of_route53(action: &str, params: &Scope<'_>) -> Vec<Subject> {
+    let kind = if action == "GetChange" {
+        "change"
+    } else {
+        "hostedzone"
+    };
+    let named = |id| untagged(format!("arn:aws:route53:::{kind}/{id}"));
+    params.text("Id").map(named).into_iter().collect()
 }
 
 /// The tags that a creating call asks for, with the ARN of what is to bear them.

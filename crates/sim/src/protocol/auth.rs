@@ -16,6 +16,7 @@ pub(crate) const DEFAULT_ACCOUNT: &str = "123456789012";
 pub(crate) enum Service {
     Ec2,
     Iam,
+    Route53,
     Sts,
 }
 
@@ -24,6 +25,7 @@ impl Service {
         match self {
             Self::Ec2 => "ec2",
             Self::Iam => "iam",
+            Self::Route53 => "route53",
             Self::Sts => "sts",
         }
     }
@@ -32,6 +34,7 @@ impl Service {
         match self {
             Self::Ec2 => "http://ec2.amazonaws.com/doc/2016-11-15/",
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
+            Self::Route53 => "https://route53.amazonaws.com/doc/2013-04-01/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
         }
     }
@@ -41,6 +44,7 @@ impl Service {
         match self {
             Self::Ec2 => "2016-11-15",
             Self::Iam => "2010-05-08",
+            Self::Route53 => "2013-04-01",
             Self::Sts => "2011-06-15",
         }
     }
@@ -76,6 +80,7 @@ pub(crate) fn caller(
     let service = match service {
         "ec2" => Service::Ec2,
         "iam" => Service::Iam,
+        "route53" => Service::Route53,
         "sts" => Service::Sts,
         _ => return Err(ApiError::auth_failure()),
     };

@@ -78,7 +78,16 @@ impl ApiError {
             Service::Ec2 => el("Response")
                 .child(el("Errors").child(error))
                 .text("RequestID", request_id),
-            Service::Iam | Service::Sts => {
+            // "The InvalidChangeBatch element is the root", with a message for each change that is wrong.
+            Service::Route53 if self.code == "InvalidChangeBatch" => {
+                let messages = self.message.lines();
+                let messages = messages.map(|it| Element::leaf("Message", it));
+                el("InvalidChangeBatch")
+                    .namespace(service.namespace())
+                    .list("Messages", messages)
+                    .text("RequestId", request_id)
+            }
+            Service::Iam | Service::Route53 | Service::Sts => {
                 let kind = if self.status >= 500 {
                     "Receiver"
                 } else {

@@ -13,6 +13,8 @@ mod security_group;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::route53::Zones;
+
 pub(crate) use iam::{Iam, Profile, Role};
 pub(crate) use ids::Ids;
 pub(crate) use instance::{
@@ -37,10 +39,11 @@ pub(crate) struct World {
     pub consistency_ms: Range<u64>,
 }
 
-/// One account: its identities are global, everything else is per region.
+/// One account: its identities and hosted zones are global, everything else is per region.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub iam: Iam,
+    pub zones: Zones,
     regions: BTreeMap<String, Region>,
 }
 
@@ -59,13 +62,14 @@ impl World {
         account: &str,
         region: &str,
         now: Millis,
-    ) -> (&mut Iam, &mut Region) {
+    ) -> (&mut Iam, &mut Zones, &mut Region) {
         let seed = self.seed.to_string();
         let found = self
             .accounts
             .entry(account.to_owned())
             .or_insert_with(|| Account {
                 iam: Iam::new(account, Ids::new(&[&seed, account, "iam"])),
+                zones: Zones::new(Ids::new(&[&seed, account, "route53"])),
                 regions: BTreeMap::new(),
             });
         let there = found.regions.entry(region.to_owned()).or_insert_with(|| {
@@ -74,6 +78,6 @@ impl World {
         });
         there.consistency_ms = self.consistency_ms.clone();
         there.settle(now);
-        (&mut found.iam, there)
+        (&mut found.iam, &mut found.zones, there)
     }
 }

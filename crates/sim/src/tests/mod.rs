@@ -13,6 +13,7 @@ mod permissions;
 mod policies;
 mod protocol;
 mod quotas;
+mod route53;
 mod scenario;
 
 use crate::config::Config;
@@ -78,7 +79,7 @@ impl Client {
         let pairs = all
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        match request(&self.sim, Some(&header), Some(pairs)).2 {
+        match request(&self.sim, Some(&header), false, Ok(pairs)).2 {
             Reply::AtOnce(answer) | Reply::After(_, _, answer) => answer,
             Reply::Never(_) => Ok("hanging".to_owned()),
             Reply::Lost => Ok("dropped".to_owned()),

@@ -262,6 +262,7 @@ async fn apply_error(
         | aws::Error::NotAllowed(_)
         | aws::Error::AlreadyThere(_)
         | aws::Error::InUse(_)
+        | aws::Error::BadBatch(_)
         | aws::Error::Rejected(_) => refuse(site, look, launch, &error, None).await,
     }
 }

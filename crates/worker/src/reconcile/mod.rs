@@ -16,7 +16,7 @@ mod creation;
 mod launch;
 mod look;
 mod network;
-mod operations;
+pub(crate) mod operations;
 mod place;
 mod security_group;
 mod settle;

@@ -18,7 +18,7 @@ use store::{
 use crate::{Error, site::Site, sweep};
 
 /// Why an engine stays as it is.
-const NO_AGENT: &str =
+pub(crate) const NO_AGENT: &str =
     "this version puts no agent on its nodes, and an engine is upgraded by the agent on its node";
 
 /// Carries on every operation that is under way on a node of the cluster by itself, and the upgrade of the cluster; then

@@ -5,7 +5,7 @@ use domain::{
     launch::{self, LaunchRequest},
     network::Network,
     placement::Subnet,
-    tags,
+    tags, user_data,
 };
 use uuid::Uuid;
 
@@ -109,7 +109,7 @@ pub(crate) async fn request(
             .instance_profile()
             .map(str::to_owned),
         disk_gb: cluster.disk_gb,
-        user_data: launch::USER_DATA.to_owned(),
+        user_data: user_data::cloud_config(&cluster.ssh_authorized_keys),
         tags: tags::instance(
             site.installation,
             &look.user_name,

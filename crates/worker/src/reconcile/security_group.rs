@@ -7,11 +7,17 @@ use domain::{
     tags,
 };
 
-use super::{Look, Stop, creation, network::given};
+use super::{Look, Stop, creation, log_once, network::given};
 use crate::{Error, site::Site};
 
 /// SSH, the Docker engine's TLS port, and everything between the nodes.
 const RULES: [Ingress; 3] = [Ingress::Tcp(22), Ingress::Tcp(2376), Ingress::Itself];
+
+/// What goes over the ports that [`RULES`] opens.
+const USED_PORTS: [(u16, &str); 2] = [
+    (22, "nobody can log in to the nodes by SSH"),
+    (2376, "their Docker engines can't be reached"),
+];
 
 /// The ids of the groups that every node gets. `network_id` is the network that Berth manages in the VPC, if it does.
 pub(crate) async fn of_cluster(
@@ -67,7 +73,26 @@ async fn check(
             )));
         }
     }
+    if let Some(line) = closed(&found) {
+        log_once(site, look, &line).await?;
+    }
     Ok(wanted.to_vec())
+}
+
+/// What of a node's ports no group of the user's opens, in words. It is the user's to decide, so it is told and not
+/// refused.
+fn closed(groups: &[SecurityGroup]) -> Option<String> {
+    let is_open = |port: u16| {
+        let mut ranges = groups.iter().flat_map(|group| &group.open_tcp);
+        ranges.any(|(from, to)| (*from..=*to).contains(&port))
+    };
+    let ids: Vec<&str> = groups.iter().map(|group| group.id.as_str()).collect();
+    let lines: Vec<String> = USED_PORTS
+        .iter()
+        .filter(|(port, _)| !is_open(*port))
+        .map(|(port, used)| format!("port {port} is not open in {}: {used}", ids.join(", ")))
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
 }
 
 async fn default_group(

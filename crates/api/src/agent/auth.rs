@@ -1,0 +1,123 @@
+//! Which host is calling: the one that registered with the token that it presents.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
+};
+use domain::{ids::NodeId, state::NodeState};
+use store::host;
+
+use crate::{App, answer::Id, auth, error::ApiError};
+
+/// The scheme of agents; it kept its name when Tutum became Docker Cloud.
+pub(crate) const SCHEME: &str = "TutumAgentToken";
+
+/// A token as it was presented, whatever it is worth.
+#[derive(Debug)]
+pub(crate) struct Presented {
+    /// What is kept of it.
+    pub(crate) sha256: [u8; 32],
+    /// The address of whoever presents it.
+    pub(crate) from: String,
+}
+
+/// A host, known by its token, that calls for its own node.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    /// Its node.
+    pub(crate) node: NodeId,
+    /// The address that it calls from.
+    pub(crate) from: String,
+}
+
+impl FromRequestParts<App> for Presented {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let token = token(&parts.headers).ok_or(ApiError::UnknownAgent(
+            "a token is needed: Authorization: TutumAgentToken <token>, as POST /api/infra/v1/token/ gives one",
+        ))?;
+        Ok(Self {
+            sha256: auth::key_digest(token),
+            from: auth::ip(parts),
+        })
+    }
+}
+
+impl FromRequestParts<App> for Agent {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let presented = Presented::from_request_parts(parts, app).await?;
+        let Id(id) = Id::from_request_parts(parts, app).await?;
+        let mut connection = app.pool.acquire().await?;
+        let token = host::token(&mut connection, &presented.sha256)
+            .await?
+            .ok_or(UNKNOWN)?;
+        // Whose node it is otherwise is nobody's business.
+        let used = token
+            .used
+            .filter(|used| used.node.0 == id)
+            .ok_or_else(|| ApiError::no_such("node", id))?;
+        if is_gone(used.state) {
+            return Err(REMOVED);
+        }
+        Ok(Self {
+            node: used.node,
+            from: presented.from,
+        })
+    }
+}
+
+/// Nobody gave such a token.
+pub(crate) const UNKNOWN: ApiError =
+    ApiError::UnknownAgent("the token is not known; POST /api/infra/v1/token/ gives a new one");
+
+/// The node was removed, and its token with it.
+pub(crate) const REMOVED: ApiError = ApiError::UnknownAgent(
+    "the node was removed, and its token is worth nothing any more; POST /api/infra/v1/token/ gives a new one",
+);
+
+/// Whether the hosts of nodes in this state are not listened to any more.
+pub(crate) fn is_gone(state: NodeState) -> bool {
+    !state.is_live()
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_read_as_the_original_agent_sends_it() {
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            token(&headers).map(str::to_owned)
+        };
+        let some = Some("21268a001bcf40acb5c0884679d4fd1f".to_owned());
+        assert_eq!(
+            read("TutumAgentToken 21268a001bcf40acb5c0884679d4fd1f"),
+            some
+        );
+        assert_eq!(
+            read(" tutumagenttoken  21268a001bcf40acb5c0884679d4fd1f "),
+            some
+        );
+        for bad in [
+            "",
+            "TutumAgentToken",
+            "TutumAgentToken ",
+            "Basic ZGV2OmE6Yg==",
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+        assert_eq!(token(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! `POST /api/agent/v1/node/{uuid}/heartbeat/`: Berth's own agent tells that its machine lives, and how it is.
+
+use axum::{Json, extract::State};
+use domain::{
+    cluster::Invalid,
+    heartbeat::{Facts, Told},
+    host::follow,
+    state::NodeState,
+};
+use serde::Serialize;
+use store::host;
+use utoipa::{ToSchema, openapi::Object};
+
+use super::auth::{Agent, REMOVED};
+use crate::{
+    App,
+    body::{JsonBody, Members},
+    docs,
+    error::{ApiError, ErrorBody},
+};
+
+/// What a machine tells of itself.
+// Only there for the specification: `read` takes the members one by one.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "agent_version": "0.1.0", "docker_version": "26.1.5", "docker_execdriver": "runc",
+    "docker_graphdriver": "overlay2", "cpu": 2, "memory": 1_015_000, "disk": 60, "containers": 3,
+    "private_ips": [{"name": "eth0", "CIDR": "10.78.112.4/18"}], "public_ip": "203.0.113.25", "instance_id": null
+}))]
+#[expect(dead_code, reason = "the schema is what it is for")]
+pub(crate) struct HeartbeatFacts {
+    /// The agent's version.
+    #[schema(max_length = 128)]
+    agent_version: String,
+    /// The engine's version; what the engine does not tell stays.
+    #[schema(max_length = 128)]
+    docker_version: Option<String>,
+    /// The engine's execution driver.
+    #[schema(max_length = 128)]
+    docker_execdriver: Option<String>,
+    /// The engine's storage driver.
+    #[schema(max_length = 128)]
+    docker_graphdriver: Option<String>,
+    /// Cores.
+    #[schema(minimum = 0, maximum = 100_000)]
+    cpu: i64,
+    /// Memory in kB.
+    #[schema(minimum = 0)]
+    memory: i64,
+    /// The disk in GB.
+    #[schema(minimum = 0)]
+    disk: i64,
+    /// How many containers run.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    containers: i64,
+    /// The addresses of the interfaces.
+    private_ips: Vec<InterfaceAddress>,
+    /// The address on the internet, where the machine knows it; else it is the one that it calls from.
+    public_ip: Option<String>,
+    /// The EC2 instance that the machine is, where it is one.
+    instance_id: Option<String>,
+}
+
+/// An address of an interface.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema is what it is for")]
+pub(crate) struct InterfaceAddress {
+    /// The interface.
+    #[schema(example = "eth0")]
+    name: String,
+    /// The address with the length of its network's prefix.
+    #[schema(rename = "CIDR", example = "10.78.112.4/18")]
+    cidr: String,
+}
+
+/// What an agent is told in return.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Heartbeat {
+    /// After so many seconds the next one is awaited.
+    #[schema(example = 30)]
+    heartbeat_seconds: u64,
+    #[schema(schema_with = states)]
+    state: &'static str,
+    /// The name under which the node can be reached.
+    #[schema(example = "203.0.113.25")]
+    external_fqdn: String,
+}
+
+fn states() -> Object {
+    let all = NodeState::ALL.iter().map(|state| state.as_str());
+    docs::state(all, "How far the node is.")
+}
+
+/// Tell that one's own machine lives
+///
+/// A node whose agent has sent heartbeats is `Unreachable` when they stay away, and `Deployed` again when they return.
+/// Unknown members are ignored; what can't be taken changes nothing.
+#[utoipa::path(
+    post,
+    path = "/api/agent/v1/node/{uuid}/heartbeat/",
+    operation_id = "send_heartbeat",
+    tag = "Agents",
+    params(("uuid" = Uuid, Path, description = "The node's id.")),
+    request_body = HeartbeatFacts,
+    responses(
+        (status = 200, description = "It was heard.", body = Heartbeat),
+        (status = 400, description = "A member is missing or can't be taken; the error names it.", body = ErrorBody),
+        (status = 404, description = "The token is of no such node.", body = ErrorBody),
+        (status = 413, description = "The body is larger than 1 MiB.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn heartbeat(
+    State(app): State<App>,
+    agent: Agent,
+    body: JsonBody,
+) -> Result<Json<Heartbeat>, ApiError> {
+    let facts = Facts::new(read(body.members)?)?;
+    let (address, is_told) = match facts.public_ip {
+        Some(address) => (address.to_string(), true),
+        None => (agent.from.clone(), false),
+    };
+    let mut connection = app.pool.acquire().await?;
+    let has_moved = host::tell_address(&mut connection, agent.node, &address, is_told).await?;
+    if has_moved {
+        tracing::info!(node = %agent.node, address, "node {} has another address", agent.node);
+    }
+    let heard = host::hear(&mut connection, agent.node, &facts, app.hosts.limits)
+        .await?
+        .ok_or(REMOVED)?;
+    drop(connection);
+    let mut state = follow(
+        heard.state,
+        heard.contact.reach(heard.now, app.hosts.limits),
+    );
+    if state != heard.state {
+        // A row is locked, and an event written, only where something changes.
+        let mut tx = app.pool.begin().await?;
+        host::settle(&mut tx, agent.node, app.hosts.limits).await?;
+        let settled = host::get(&mut tx, agent.node).await?;
+        tx.commit().await?;
+        state = settled.map_or(state, |host| host.state);
+    }
+    Ok(Json(Heartbeat {
+        heartbeat_seconds: app.hosts.heartbeat.as_secs(),
+        state: state.as_str(),
+        external_fqdn: heard.external_fqdn,
+    }))
+}
+
+fn read(mut body: Members) -> Result<Told, Invalid> {
+    let private_ips = body.objects("private_ips")?.map(|interfaces| {
+        let read = |mut interface: Members| {
+            let name = interface.text("name")?.unwrap_or_default();
+            // A node's own field spells it small.
+            let cidr = match interface.text("CIDR")? {
+                Some(cidr) => cidr,
+                None => interface.text("cidr")?.unwrap_or_default(),
+            };
+            Ok((name, cidr))
+        };
+        interfaces
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, Invalid>>()
+    });
+    Ok(Told {
+        agent_version: body.text("agent_version")?,
+        docker_version: body.text("docker_version")?,
+        docker_execdriver: body.text("docker_execdriver")?,
+        docker_graphdriver: body.text("docker_graphdriver")?,
+        cpu: body.integer("cpu")?,
+        memory: body.integer("memory")?,
+        disk: body.integer("disk")?,
+        containers: body.integer("containers")?,
+        private_ips: private_ips.transpose()?,
+        public_ip: body.text("public_ip")?,
+        instance_id: body.text("instance_id")?,
+    })
+}

@@ -1,0 +1,10 @@
+//! Certificates, authorities and secrets: functions that wait for nothing and read no clock. Keys come from the operating
+//! system's random numbers.
+
+mod authority;
+mod certificate;
+mod sealed;
+
+pub use authority::{Authority, AuthorityError, Identity, Kept};
+pub use certificate::{Certificate, NotACertificate};
+pub use sealed::{SecretError, SecretKey};

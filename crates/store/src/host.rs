@@ -1,0 +1,453 @@
+//! Hosts: the machines behind nodes, as their agents tell of them.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    host::{BROUGHT_TAG, Contact, Limits, Settings, follow},
+    ids::{ClusterId, NamespaceId, NodeId},
+    state::NodeState,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Result, operation};
+
+mod heartbeat;
+
+pub use heartbeat::{Heard, hear};
+
+/// A registration token as it is presented.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Its id.
+    pub id: Uuid,
+    /// The namespace into which it lets a machine.
+    pub namespace_id: NamespaceId,
+    /// What became of it; none while it is unused.
+    pub used: Option<Use>,
+}
+
+/// What a token was used for.
+#[derive(Debug, Clone)]
+pub struct Use {
+    /// The node that registered with it.
+    pub node: NodeId,
+    /// The node's state.
+    pub state: NodeState,
+    /// The address of the machine that registered.
+    pub from: String,
+    /// Whether the node has announced its certificate since.
+    pub is_announced: bool,
+}
+
+/// The token with this SHA-256, locked until the transaction's end.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn lock_token(conn: &mut PgConnection, sha256: &[u8]) -> Result<Option<Token>> {
+    // A statement of its own: whoever waited for the lock must see what the one before has written.
+    sqlx::query!(
+        "SELECT 1 AS locked FROM node_token WHERE sha256 = $1 FOR UPDATE",
+        sha256
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    token(conn, sha256).await
+}
+
+/// The token with this SHA-256.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn token(conn: &mut PgConnection, sha256: &[u8]) -> Result<Option<Token>> {
+    let row = sqlx::query!(
+        r#"SELECT node_token.id, node_token.namespace_id, node_id, used_from, node.state AS "state?",
+                  node.public_cert IS NOT NULL AS "is_announced!"
+           FROM node_token LEFT JOIN node ON node.id = node_id
+           WHERE sha256 = $1"#,
+        sha256
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let used = match (row.node_id, row.used_from, row.state) {
+            (Some(node), Some(from), Some(state)) => Some(Use {
+                node: node.into(),
+                state: state.parse()?,
+                from,
+                is_announced: row.is_announced,
+            }),
+            _ => None,
+        };
+        Ok(Token {
+            id: row.id,
+            namespace_id: row.namespace_id.into(),
+            used,
+        })
+    })
+    .transpose()
+}
+
+/// Makes the node of a machine that registers with this token, which is locked and unused. The node's first address is
+/// the one that the machine was heard from.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn register(
+    conn: &mut PgConnection,
+    token: &Token,
+    from: &str,
+    agent_version: &str,
+) -> Result<NodeId> {
+    let id = Uuid::new_v4();
+    sqlx::query!(
+        r#"INSERT INTO node (id, namespace_id, brought_by_owner, state, tags, public_ip, external_fqdn, agent_version,
+                             last_seen_at)
+           VALUES ($1, $2, true, 'Deploying', '{}', $3, $3, $4, now())"#,
+        id,
+        token.namespace_id.0,
+        from,
+        agent_version
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE node_token SET node_id = $2, used_at = now(), used_from = $3 WHERE id = $1",
+        token.id,
+        id,
+        from
+    )
+    .execute(&mut *conn)
+    .await?;
+    // The audit log shows who let machines in; this is what came of it.
+    let line = format!("Node {id} registered with it from {from}");
+    sqlx::query!(
+        "INSERT INTO action_log (action_id, line) SELECT id, $2 FROM action WHERE object_id = $1",
+        token.id,
+        line
+    )
+    .execute(conn)
+    .await?;
+    Ok(id.into())
+}
+
+/// A host as it is read.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its node.
+    pub id: NodeId,
+    /// The namespace it is in.
+    pub namespace_id: NamespaceId,
+    /// Its node's state.
+    pub state: NodeState,
+    /// Its cluster; none for one that its owner brought.
+    pub cluster_id: Option<ClusterId>,
+    /// Its agent's version.
+    pub agent_version: Option<String>,
+    /// The name under which it can be reached.
+    pub external_fqdn: String,
+    /// Its address.
+    pub public_ip: Option<String>,
+    /// The certificate that its engine shows, in PEM.
+    pub public_cert: Option<String>,
+    /// The address of its tunnel.
+    pub tunnel: Option<String>,
+    /// The certificate of its namespace's authority, in PEM.
+    pub authority: Option<String>,
+    /// What is known of it.
+    pub contact: Contact,
+    /// The database's time of this look.
+    pub now: DateTime<Utc>,
+}
+
+/// The host of a node, locked until the transaction's end.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn lock(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
+    sqlx::query!(
+        "SELECT 1 AS locked FROM node WHERE id = $1 FOR NO KEY UPDATE",
+        id.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    get(conn, id).await
+}
+
+/// The host of a node.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn get(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
+    let row = sqlx::query!(
+        r#"SELECT id, node.namespace_id, cluster_id, state, agent_version, external_fqdn, public_ip, public_cert, tunnel,
+                  is_reachable, heartbeat_at, node.created_at, deployed_at, now() AS "now!",
+                  authority.certificate AS "authority?"
+           FROM node LEFT JOIN authority ON authority.namespace_id = node.namespace_id
+           WHERE id = $1"#,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(Host {
+            id: row.id.into(),
+            namespace_id: row.namespace_id.into(),
+            state: row.state.parse()?,
+            cluster_id: row.cluster_id.map(Into::into),
+            agent_version: row.agent_version,
+            external_fqdn: row.external_fqdn,
+            public_ip: row.public_ip,
+            public_cert: row.public_cert,
+            tunnel: row.tunnel,
+            authority: row.authority,
+            contact: Contact {
+                engine: row.is_reachable,
+                heartbeat_at: row.heartbeat_at,
+                registered_at: row.created_at,
+                was_deployed: row.deployed_at.is_some(),
+            },
+            now: row.now,
+        })
+    })
+    .transpose()
+}
+
+/// What an agent announces when it starts, or when it has opened a tunnel; what it does not say stays.
+#[derive(Debug, Clone, Default)]
+pub struct Announcement {
+    /// Its version.
+    pub agent_version: Option<String>,
+    /// The version of its engine.
+    pub docker_version: Option<String>,
+    /// The certificate of its engine, in PEM.
+    pub public_cert: Option<String>,
+    /// The address of its tunnel.
+    pub tunnel: Option<String>,
+}
+
+/// Writes an announcement down, for a node that is locked.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn announce(
+    conn: &mut PgConnection,
+    id: NodeId,
+    announcement: &Announcement,
+) -> Result<()> {
+    sqlx::query!(
+        r#"UPDATE node
+           SET agent_version = coalesce($2, agent_version), docker_version = coalesce($3, docker_version),
+               public_cert = coalesce($4, public_cert), tunnel = coalesce($5, tunnel), last_seen_at = now()
+           WHERE id = $1"#,
+        id.0,
+        announcement.agent_version,
+        announcement.docker_version,
+        announcement.public_cert,
+        announcement.tunnel
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes over the address from which a brought host was heard, unless it tells its address itself. The addresses of the
+/// others are EC2's to tell.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn take_address(conn: &mut PgConnection, id: NodeId, address: &str) -> Result<bool> {
+    let is_told = sqlx::query_scalar!("SELECT is_address_told FROM node WHERE id = $1", id.0)
+        .fetch_one(&mut *conn)
+        .await?;
+    match is_told {
+        true => Ok(false),
+        false => tell_address(conn, id, address, false).await,
+    }
+}
+
+/// Takes over the address of a brought host, if it is another one: its engine was not asked there yet. `is_told` says
+/// whether the host knows it itself. Answers whether it has changed.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn tell_address(
+    conn: &mut PgConnection,
+    id: NodeId,
+    address: &str,
+    is_told: bool,
+) -> Result<bool> {
+    let taken = sqlx::query!(
+        r#"UPDATE node
+           SET public_ip = $2, is_address_told = $3, is_reachable = NULL,
+               external_fqdn = CASE WHEN external_fqdn IS NOT DISTINCT FROM coalesce(public_ip, '') THEN $2
+                                    ELSE external_fqdn END
+           WHERE id = $1 AND brought_by_owner AND public_ip IS DISTINCT FROM $2"#,
+        id.0,
+        address,
+        is_told
+    )
+    .execute(conn)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Writes down whether the engine answered at this address, unless the node has another one by now.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn record_probe(
+    conn: &mut PgConnection,
+    id: NodeId,
+    address: &str,
+    is_reachable: bool,
+) -> Result<()> {
+    sqlx::query!(
+        r#"UPDATE node
+           SET is_reachable = $3, probed_at = now(), probe_claimed_until = NULL,
+               last_seen_at = CASE WHEN $3 THEN now() ELSE last_seen_at END
+           WHERE id = $1 AND public_ip = $2"#,
+        id.0,
+        address,
+        is_reachable
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Gives the node the state that follows from what is known of its host. Answers with the states before and after, where
+/// they differ.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn settle(
+    conn: &mut PgConnection,
+    id: NodeId,
+    limits: Limits,
+) -> Result<Option<(NodeState, NodeState)>> {
+    let Some(host) = lock(conn, id).await? else {
+        return Ok(None);
+    };
+    let state = follow(host.state, host.contact.reach(host.now, limits));
+    if state == host.state {
+        return Ok(None);
+    }
+    sqlx::query!(
+        r#"UPDATE node
+           SET state = $2,
+               deployed_at = CASE WHEN $2 = 'Deployed' THEN coalesce(deployed_at, now()) ELSE deployed_at END
+           WHERE id = $1"#,
+        id.0,
+        state.as_str()
+    )
+    .execute(&mut *conn)
+    .await?;
+    if let Some(cluster) = host.cluster_id {
+        operation::wake(conn, cluster).await?;
+    }
+    Ok(Some((host.state, state)))
+}
+
+/// A host whose engine is to be asked.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// Its node.
+    pub id: NodeId,
+    /// The namespace it is in.
+    pub namespace_id: NamespaceId,
+    /// Its address.
+    pub address: String,
+    /// The certificate that its engine shows, in PEM.
+    pub public_cert: String,
+}
+
+/// Takes some of the hosts whose engine is to be asked, for so long as asking takes: the other replicas take others
+/// meanwhile. Asked is at a new address, where the engine did not answer the last time, and now and then where no
+/// heartbeats come.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<Vec<Due>> {
+    let rows = sqlx::query!(
+        r#"UPDATE node SET probe_claimed_until = now() + make_interval(secs => $1)
+           WHERE id IN (
+               SELECT id FROM node
+               WHERE brought_by_owner AND state IN ('Deploying', 'Deployed', 'Unreachable')
+                 AND public_ip IS NOT NULL AND public_cert IS NOT NULL
+                 AND (probe_claimed_until IS NULL OR probe_claimed_until < now())
+                 AND (is_reachable IS NULL
+                      OR NOT is_reachable AND probed_at < now() - make_interval(secs => $2)
+                      OR is_reachable AND heartbeat_at IS NULL AND probed_at < now() - make_interval(secs => $3))
+               ORDER BY probed_at NULLS FIRST
+               FOR UPDATE SKIP LOCKED
+               LIMIT 50
+           )
+           RETURNING id, namespace_id, public_ip AS "public_ip!", public_cert AS "public_cert!""#,
+        settings.claim_seconds(),
+        settings.probe_again.as_secs_f64(),
+        settings.limits.silence.as_seconds_f64()
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Due {
+            id: row.id.into(),
+            namespace_id: row.namespace_id.into(),
+            address: row.public_ip,
+            public_cert: row.public_cert,
+        })
+        .collect())
+}
+
+/// Lets the others deal with a host again.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn release(conn: &mut PgConnection, id: NodeId) -> Result<()> {
+    sqlx::query!(
+        "UPDATE node SET probe_claimed_until = NULL WHERE id = $1",
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The certificates (PEM) that the engines of this node, or of this cluster's nodes, show.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn certificates(conn: &mut PgConnection, object: Uuid) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT public_cert AS "public_cert!" FROM node
+           WHERE (id = $1 OR cluster_id = $1) AND public_cert IS NOT NULL AND state <> 'Terminated'
+           ORDER BY created_at, id"#,
+        object
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The nodes whose state may follow from how late it is by now; [`settle`] decides.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn overdue(conn: &mut PgConnection, limits: Limits) -> Result<Vec<NodeId>> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT id FROM node
+           WHERE brought_by_owner AND state = 'Deploying' AND created_at < now() - make_interval(secs => $1)
+              OR heartbeat_at < now() - make_interval(secs => $2) AND state IN ('Deploying', 'Deployed', 'Upgrading')
+           ORDER BY id"#,
+        limits.deployment.as_seconds_f64(),
+        limits.silence.as_seconds_f64()
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(Into::into).collect())
+}
+
+/// The tags that a brought node got by itself.
+pub(crate) fn automatic_tags() -> Vec<String> {
+    vec![BROUGHT_TAG.to_owned()]
+}

@@ -1,0 +1,187 @@
+//! The hosts that their owners brought: their engines are asked now and then, and what is asked of them is carried out.
+//!
+//! They are of no site, so every worker looks after them; a host that one of them is dealing with is left alone by the
+//! others. What is written follows from rows and from what the engine answers, so doing it twice does no harm.
+
+use std::sync::Arc;
+
+use domain::{
+    action::End,
+    host::Settings,
+    ids::{NamespaceId, NodeId},
+    state::{NodeOperation, NodeState},
+};
+use futures::{StreamExt, stream};
+use pki::{Authority, Certificate, Identity, SecretKey};
+use store::{
+    PgPool,
+    host::{self, Due},
+    operation::{self, OnNode},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{Config, Error, reconcile::operations::NO_AGENT};
+
+/// How many engines are asked at the same time.
+const ASKED_AT_ONCE: usize = 50;
+
+/// Looks after the hosts until it is stopped.
+pub(crate) async fn run(pool: PgPool, config: Arc<Config>, stop: CancellationToken) {
+    let look_interval = config.look_interval;
+    let hosts = Hosts {
+        pool,
+        settings: config.hosts,
+        secret_key: config.secret_key.clone(),
+    };
+    while !stop.is_cancelled() {
+        if let Err(error) = hosts.look().await {
+            warn!(%error, "the hosts can't be looked after; trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(look_interval) => {}
+        }
+    }
+}
+
+struct Hosts {
+    pool: PgPool,
+    settings: Settings,
+    secret_key: Option<SecretKey>,
+}
+
+/// Why no engine is asked by this worker.
+const NO_SECRET_KEY: &str =
+    "the worker has no secret key; start it with the same BERTH_SECRET_KEY as the API";
+
+impl Hosts {
+    async fn look(&self) -> Result<(), Error> {
+        let mut conn = self.pool.acquire().await?;
+        let overdue = host::overdue(&mut conn, self.settings.limits).await?;
+        let due = match self.secret_key {
+            Some(_) => host::claim_due(&mut conn, &self.settings).await?,
+            None => Vec::new(),
+        };
+        let asked = operation::claim_on_brought(&mut conn, &self.settings).await?;
+        let free = operation::brought_with_waiting(&mut conn).await?;
+        drop(conn);
+        for node in overdue {
+            self.settle(node).await?;
+        }
+        let probes = stream::iter(due).map(|due| async move { self.probe(&due).await.map(drop) });
+        let operations = stream::iter(asked).map(|(on, due)| self.carry_on(on, due));
+        let mut probes = probes.buffer_unordered(ASKED_AT_ONCE);
+        let mut operations = operations.buffer_unordered(ASKED_AT_ONCE);
+        while let Some(probed) = probes.next().await {
+            probed?;
+        }
+        while let Some(carried_on) = operations.next().await {
+            carried_on?;
+        }
+        for node in free {
+            let mut tx = self.pool.begin().await?;
+            operation::begin_next_on_brought(&mut tx, node).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, node: NodeId) -> Result<(), Error> {
+        let mut tx = self.pool.begin().await?;
+        let changed = host::settle(&mut tx, node, self.settings.limits).await?;
+        tx.commit().await?;
+        if let Some((from, to)) = changed {
+            info!(%node, %from, %to, "node changed");
+        }
+        Ok(())
+    }
+
+    /// Asks the engine of a host, and writes down whether it answered. Says so in words.
+    async fn probe(&self, due: &Due) -> Result<String, Error> {
+        let (Ok(address), Ok(certificate)) =
+            (due.address.parse(), Certificate::from_pem(&due.public_cert))
+        else {
+            return Ok(format!("{} is no address of an engine", due.address));
+        };
+        let identity = match self.identity(due.namespace_id).await? {
+            Ok(identity) => identity,
+            Err(why) => {
+                warn!(node = %due.id, why, "the engine of node {} can't be asked", due.id);
+                return Ok(why);
+            }
+        };
+        let patience = self.settings.probe_patience;
+        let answered = engine::reach(address, &certificate, &identity, patience).await;
+        let mut tx = self.pool.begin().await?;
+        host::record_probe(&mut tx, due.id, &due.address, answered.is_ok()).await?;
+        let changed = host::settle(&mut tx, due.id, self.settings.limits).await?;
+        tx.commit().await?;
+        if let Some((from, to)) = changed {
+            info!(node = %due.id, %from, %to, "node changed");
+        }
+        Ok(match answered {
+            Ok(()) => format!("The engine at {address} answers"),
+            Err(why) => why.to_string(),
+        })
+    }
+
+    /// A certificate with which the engines of a namespace let Berth in, or why there is none.
+    async fn identity(&self, namespace: NamespaceId) -> Result<Result<Identity, String>, Error> {
+        let mut conn = self.pool.acquire().await?;
+        let kept = store::authority::get(&mut conn, namespace).await?;
+        let now = store::authority::now(&mut conn).await?;
+        let (Some(kept), Some(secret)) = (kept, &self.secret_key) else {
+            return Ok(Err(NO_SECRET_KEY.to_owned()));
+        };
+        let issued = Authority::open(&namespace.to_string(), &kept.sealed_key, secret)
+            .and_then(|authority| authority.issue("Berth", now, 1));
+        Ok(issued.map_err(|error| error.to_string()))
+    }
+
+    /// Carries out what was asked of a brought node by itself, and ends it.
+    async fn carry_on(&self, on: OnNode, due: Option<Due>) -> Result<(), Error> {
+        let (line, end) = match (on.operation, on.state) {
+            _ if on.is_canceling => ("Canceled".to_owned(), End::Canceled),
+            (NodeOperation::HealthCheck, _) => match &due {
+                Some(due) => {
+                    let said = self.probe(due).await?;
+                    let state = self.state(on.node).await?.unwrap_or(on.state);
+                    (format!("{said}: the node is {state}"), End::Success)
+                }
+                None => failed(format!(
+                    "node {} has not announced a certificate, so nobody knows its engine",
+                    on.node
+                )),
+            },
+            (NodeOperation::DockerUpgrade, _) => failed(format!(
+                "the engine of node {} was not upgraded: {NO_AGENT}",
+                on.node
+            )),
+            (NodeOperation::Deploy | NodeOperation::Terminate, NodeState::Deployed) => {
+                (format!("Node {} is Deployed", on.node), End::Success)
+            }
+            (NodeOperation::Deploy | NodeOperation::Terminate, state) => {
+                failed(format!("node {} is {state}", on.node))
+            }
+        };
+        let mut tx = self.pool.begin().await?;
+        if on.operation == NodeOperation::DockerUpgrade {
+            store::node::end_upgrade(&mut tx, on.node).await?;
+        }
+        host::release(&mut tx, on.node).await?;
+        store::action::log(&mut tx, on.action, &line).await?;
+        store::action::finish(&mut tx, on.action, &end).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn state(&self, node: NodeId) -> Result<Option<NodeState>, Error> {
+        let mut conn = self.pool.acquire().await?;
+        Ok(host::get(&mut conn, node).await?.map(|host| host.state))
+    }
+}
+
+fn failed(why: String) -> (String, End) {
+    (why.clone(), End::Failed(why))
+}

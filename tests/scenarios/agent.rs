@@ -1,0 +1,8 @@
+//! Hosts that call home: what their agents are told, and what becomes of their nodes.
+
+mod certificates;
+mod heartbeats;
+mod reachability;
+mod registration;
+mod ssh;
+mod theft;
