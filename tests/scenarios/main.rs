@@ -16,6 +16,7 @@ mod coverage;
 mod docker_cloud_cli;
 mod filters;
 mod first_deploy;
+mod gateways;
 mod launches;
 mod listings;
 mod lists;

@@ -107,7 +107,7 @@ pub struct RouteTable {
     pub id: String,
     /// The VPC it is in.
     pub vpc_id: String,
-    /// Whether it has a route to 0.0.0.0/0.
+    /// Whether it has a route to 0.0.0.0/0 that leads somewhere.
     pub has_default_route: bool,
     /// The subnets that are associated with it.
     pub subnet_ids: Vec<String>,
@@ -223,7 +223,7 @@ pub trait Network: Send + Sync {
     async fn gateways_named(&self, name: &str) -> Result<Vec<Gateway>>;
     /// Makes an internet gateway.
     async fn create_gateway(&self, tags: &[Tag]) -> Result<Gateway>;
-    /// Attaches a gateway to a VPC.
+    /// Attaches a gateway to a VPC. One that is attached already is [`Error::AlreadyThere`], wherever it is attached.
     async fn attach_gateway(&self, gateway_id: &str, vpc_id: &str) -> Result<()>;
 
     /// The route tables of a VPC.

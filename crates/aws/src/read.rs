@@ -46,8 +46,11 @@ pub(crate) fn gateway(gateway: types::InternetGateway) -> Option<Gateway> {
 }
 
 pub(crate) fn route_table(table: types::RouteTable) -> Option<RouteTable> {
-    let is_default =
-        |route: &types::Route| route.destination_cidr_block.as_deref() == Some("0.0.0.0/0");
+    // A route whose gateway was detached is a black hole until it is attached again.
+    let is_default = |route: &types::Route| {
+        route.destination_cidr_block.as_deref() == Some("0.0.0.0/0")
+            && route.state != Some(types::RouteState::Blackhole)
+    };
     Some(RouteTable {
         id: table.route_table_id?,
         vpc_id: table.vpc_id?,

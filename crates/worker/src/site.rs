@@ -95,6 +95,8 @@ pub(crate) struct Site {
     pub(crate) config: Arc<Config>,
     /// One creator of network objects per VPC: they have no client token.
     pub(crate) makers: Makers,
+    /// Held while a gateway that no row names is taken for a network.
+    pub(crate) gateways: Mutex<()>,
     /// The network objects that listings miss.
     pub(crate) sightings: Sightings,
     /// The networks of clusters that wait, so that waiting asks EC2 nothing.
@@ -129,6 +131,7 @@ impl Site {
             pool,
             cloud: cloud.until(stop.clone()),
             makers: Makers::default(),
+            gateways: Mutex::default(),
             sightings: Sightings::new(config.new_objects_show_within),
             config,
             prepared: Mutex::default(),

@@ -137,18 +137,14 @@ impl Network for Ec2 {
 
     async fn attach_gateway(&self, gateway_id: &str, vpc_id: &str) -> Result<()> {
         self.turn("AttachInternetGateway").await?;
-        let answer = self
-            .client
+        self.client
             .attach_internet_gateway()
             .internet_gateway_id(gateway_id)
             .vpc_id(vpc_id)
             .send()
-            .await;
-        there_already_is_fine(
-            answer
-                .map(|_| ())
-                .map_err(self.said("AttachInternetGateway")),
-        )
+            .await
+            .map_err(self.said("AttachInternetGateway"))?;
+        Ok(())
     }
 
     async fn route_tables(&self, vpc_id: &str) -> Result<Vec<RouteTable>> {

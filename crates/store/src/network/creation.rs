@@ -76,6 +76,25 @@ pub async fn know(
     Ok(())
 }
 
+/// The objects of this kind that are written down for other networks.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn of_others(
+    conn: &mut PgConnection,
+    network: NetworkId,
+    kind: ObjectKind,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT object_id AS "object_id!" FROM creation
+           WHERE network_id <> $1 AND kind = $2 AND object_id IS NOT NULL"#,
+        network.0,
+        name(kind)
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Notes an object that was found in a VPC, where the rows of its network name none.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use tracing::debug;
 use crate::{Error, site::Site};
 
 mod creation;
+mod gateway;
 mod launch;
 mod look;
 mod network;

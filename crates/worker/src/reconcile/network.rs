@@ -15,7 +15,7 @@ use domain::{
 use super::{
     Look, Stop,
     creation::{self, Asked},
-    security_group, subnets,
+    gateway, security_group, subnets,
 };
 use crate::site::Site;
 
@@ -332,7 +332,7 @@ async fn connect(
     if table.as_ref().is_some_and(is_complete) {
         return Ok(());
     }
-    let gateway_id = gateway(site, look, network_id, vpc_id).await?;
+    let gateway_id = gateway::of_vpc(site, look, network_id, vpc_id).await?;
     let table = match table {
         Some(table) => table,
         None => route_table(site, look, network_id, vpc_id).await?,
@@ -388,78 +388,4 @@ async fn route_table(
         })
         .await?,
     )
-}
-
-/// The VPC's internet gateway: the one that is attached, else `dc-gateway`.
-async fn gateway(
-    site: &Site,
-    look: &Look,
-    network_id: NetworkId,
-    vpc_id: &str,
-) -> Result<String, Stop> {
-    let kind = ObjectKind::InternetGateway;
-    let known = creation::written_down(site, network_id, kind).await?;
-    if let Some(gateway) = look.cloud.gateway_of(vpc_id).await? {
-        if known.is_some_and(|known| known != gateway.id) {
-            // A VPC has one gateway, and another one was faster: ours is of no use.
-            give_up_gateway(site, network_id).await?;
-        }
-        return Ok(gateway.id);
-    }
-    let installation = site.installation.to_string();
-    // One that was made but not attached is what a worker left that died in between; only our own is taken for it.
-    let there = look.cloud.gateways_named(tags::GATEWAY_NAME).await?;
-    let unattached = there
-        .iter()
-        .filter(|gateway| gateway.vpc_id.is_none() && gateway.tags.installation().is_some());
-    let candidates = unattached.map(|gateway| Found {
-        id: &gateway.id,
-        installation: gateway.tags.installation(),
-    });
-    let gateway_id = match network::choose(candidates, &installation, known.as_deref()) {
-        Some(id) => {
-            creation::know(site, network_id, kind, id).await?;
-            id.to_owned()
-        }
-        None => match creation::asked(site, network_id, kind).await? {
-            Asked::Made(id) => id,
-            Asked::Nothing => {
-                let wanted = tags::network(site.installation, tags::GATEWAY_NAME);
-                let call = look.cloud.create_gateway(&wanted);
-                let gateway = creation::create(site, look, network_id, kind, call, |gateway| {
-                    let line = format!(
-                        "Created internet gateway {} ({})",
-                        gateway.id,
-                        tags::GATEWAY_NAME
-                    );
-                    (gateway.id.clone(), line)
-                })
-                .await?;
-                gateway.id
-            }
-        },
-    };
-    if let Err(error) = look.cloud.attach_gateway(&gateway_id, vpc_id).await {
-        if error.may_pass() {
-            return Err(error.into());
-        }
-        give_up_gateway(site, network_id).await?;
-        // Another one that was attached since the look is as good.
-        return match look.cloud.gateway_of(vpc_id).await? {
-            Some(gateway) => Ok(gateway.id),
-            None => Err(error.into()),
-        };
-    }
-    let line = format!("Attached internet gateway {gateway_id} to {vpc_id}");
-    site.log(look.cluster.action_id, &line).await?;
-    Ok(gateway_id)
-}
-
-/// Forgets our gateway: it is left over, unless it is found again.
-async fn give_up_gateway(site: &Site, network_id: NetworkId) -> Result<(), Stop> {
-    let mut tx = site.fence().await?;
-    store::network::creation::forget(&mut tx, network_id, ObjectKind::InternetGateway).await?;
-    tx.commit().await?;
-    site.look_for_leftovers();
-    Ok(())
 }
