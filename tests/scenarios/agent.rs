@@ -2,6 +2,7 @@
 
 mod certificates;
 mod heartbeats;
+mod process;
 mod reachability;
 mod registration;
 mod ssh;

@@ -96,6 +96,7 @@ async fn i6_a_new_vpc_that_no_listing_shows_yet_is_not_made_twice() {
 fn patient_worker() -> worker::Config {
     worker::Config {
         launch_deadline: Duration::from_secs(600),
+        grace: worker::Config::default().grace,
         ..fast_worker()
     }
 }

@@ -1,6 +1,6 @@
 //! A stand-in for a host's Docker engine: its TLS, and the question whether it is there.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 
 use rustls::{
     RootCertStore, ServerConfig,
@@ -37,14 +37,47 @@ impl Engine {
     pub async fn with_identity_of(host: &Host, identity: &Host, port: u16) -> Self {
         let identity = &identity.identity;
         let key = PrivatePkcs8KeyDer::from(identity.signing_key.serialize_der());
+        let address = SocketAddr::new(host.address, port);
+        let certificate = identity.cert.der().clone();
+        Self::listen(
+            address,
+            PrivateKeyDer::Pkcs8(key),
+            certificate,
+            &host.authority,
+        )
+        .await
+    }
+
+    /// An engine with the files that Berth's agent has made for it: `--tlskey`, `--tlscert`, `--tlscacert`.
+    ///
+    /// # Panics
+    /// Where one is missing, or the port is taken.
+    pub async fn with_files_of_agent(home: &Path, address: SocketAddr) -> Self {
+        let key = PrivateKeyDer::from_pem_file(home.join("key.pem")).expect("a key");
+        let certificate = CertificateDer::from_pem_file(home.join("cert.pem"));
+        let authority = fs::read_to_string(home.join("ca.pem")).expect("an authority");
+        Self::listen(
+            address,
+            key,
+            certificate.expect("a certificate"),
+            &authority,
+        )
+        .await
+    }
+
+    async fn listen(
+        address: SocketAddr,
+        key: PrivateKeyDer<'static>,
+        certificate: CertificateDer<'static>,
+        authority: &str,
+    ) -> Self {
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("versions")
-            .with_client_cert_verifier(clients_of(&host.authority))
-            .with_single_cert(vec![identity.cert.der().clone()], PrivateKeyDer::Pkcs8(key))
+            .with_client_cert_verifier(clients_of(authority))
+            .with_single_cert(vec![certificate], key)
             .expect("an identity");
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let address = SocketAddr::new(host.address, port);
         let listener = TcpListener::bind(address).await.expect("a free port");
         Self(tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

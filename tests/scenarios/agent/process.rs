@@ -1,0 +1,102 @@
+//! Berth's own agent as a process, from its owner's token to the machine's end as a node.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tests::{DOCKER_PORT, Engine, Options, World, docker_ping, wait_for};
+use tokio::process::{Child, Command};
+
+const AGENT: &str = env!("CARGO_BIN_EXE_berth-agent-under-test");
+
+/// The agent of a machine without systemd, whose owner sets Docker up.
+fn start(world: &World, home: &Path, token: &str) -> Child {
+    Command::new(AGENT)
+        .arg("run")
+        .env_clear()
+        .env("BERTH_AGENT_HOME", home)
+        .env("BERTH_AGENT_HOST", &world.client.base)
+        .env("BERTH_AGENT_TOKEN", token)
+        .env("BERTH_AGENT_CONFIGURE_DOCKER", "false")
+        .env("BERTH_AGENT_DOCKER_SOCKET", home.join("docker.sock"))
+        .env("BERTH_AGENT_METADATA_URL", "off")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the agent starts")
+}
+
+/// The only node that there is, in this state.
+async fn node(world: &World, state: &str) -> Value {
+    wait_for(&format!("a node that is {state}"), || async {
+        let list = world.fetch("/api/infra/v1/node/").await;
+        let node = list["objects"][0].clone();
+        (node["state"] == state).then_some(node)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_machine_with_berths_agent_becomes_a_node_that_a_docker_client_can_use_until_its_owner_removes_it()
+ {
+    let mut options = Options::default();
+    options.worker.hosts.heartbeat = Duration::from_secs(1);
+    let world = World::with(options).await;
+    let home = tempfile::tempdir().unwrap();
+    let answer = world.client.post("/token", &json!({})).await.expect(201);
+    let token = answer.body["token"].as_str().unwrap();
+    let mut agent = start(&world, home.path(), token);
+
+    node(&world, "Deploying").await;
+    wait_for("the files that the engine needs", || async {
+        let is_there = |name: &&str| home.path().join(name).exists();
+        ["key.pem", "cert.pem", "ca.pem"]
+            .iter()
+            .all(|it| is_there(it))
+            .then_some(())
+    })
+    .await;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, DOCKER_PORT));
+    let engine = Engine::with_files_of_agent(home.path(), address).await;
+    let deployed = node(&world, "Deployed").await;
+    assert_eq!(deployed["public_ip"], "127.0.0.1");
+    wait_for("what a heartbeat tells", || async {
+        let node = node(&world, "Deployed").await;
+        (node["cpu"].as_u64() > Some(0) && node["memory"].as_u64() > Some(0)).then_some(())
+    })
+    .await;
+    let uri = deployed["resource_uri"].as_str().unwrap();
+    let bundle = world
+        .client
+        .get(&format!("{uri}certificate/"))
+        .await
+        .expect(200);
+    let said = docker_ping(&bundle.body, address).await.unwrap();
+    assert!(said.ends_with("OK"), "{said}");
+
+    // A restart is no new machine.
+    agent.kill().await.unwrap();
+    let mut agent = start(&world, home.path(), token);
+    let seen = || async { node(&world, "Deployed").await["last_seen"].clone() };
+    let before = seen().await;
+    wait_for("a heartbeat", || async {
+        (seen().await != before).then_some(())
+    })
+    .await;
+    let list = world.fetch("/api/infra/v1/node/").await;
+    assert_eq!(list["meta"]["total_count"], 1);
+
+    assert_eq!(world.terminate(&deployed).await["state"], "Terminated");
+    let ended = tokio::time::timeout(Duration::from_secs(60), agent.wait()).await;
+    ended
+        .expect("the agent ends when its node is gone")
+        .unwrap();
+    assert!(!home.path().join("key.pem").exists());
+    drop(engine);
+    world.finish().await;
+}
