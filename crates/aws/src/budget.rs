@@ -355,6 +355,14 @@ impl Budget {
             let now = Instant::now();
             let calls: Vec<_> = launches.iter().map(|(ago, _)| (*ago, 1.0)).collect();
             line.calls.taken_before(&calls, now);
+            // Dry runs come before launches and count as calls, but nobody has written them down.
+            let refilled = line.calls.limit.capacity / line.calls.limit.refill;
+            if launches
+                .last()
+                .is_some_and(|(ago, _)| ago.as_secs_f64() < refilled)
+            {
+                line.calls.tokens = line.calls.tokens.min(0.0);
+            }
             if let Some(bucket) = &mut line.instances {
                 let instances: Vec<_> = launches
                     .iter()

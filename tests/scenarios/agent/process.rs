@@ -1,7 +1,7 @@
 //! Berth's own agent as a process, from its owner's token to the machine's end as a node.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     process::Stdio,
     time::Duration,
@@ -61,22 +61,28 @@ async fn a_machine_with_berths_agent_becomes_a_node_that_a_docker_client_can_use
             .then_some(())
     })
     .await;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, DOCKER_PORT));
-    let engine = Engine::with_files_of_agent(home.path(), address).await;
-    let deployed = node(&world, "Deployed").await;
-    assert_eq!(deployed["public_ip"], "127.0.0.1");
-    wait_for("what a heartbeat tells", || async {
-        let node = node(&world, "Deployed").await;
-        (node["cpu"].as_u64() > Some(0) && node["memory"].as_u64() > Some(0)).then_some(())
+    let told = wait_for("what a heartbeat tells", || async {
+        let node = node(&world, "Deploying").await;
+        (node["cpu"].as_u64() > Some(0) && node["memory"].as_u64() > Some(0)).then_some(node)
     })
     .await;
+    // Berth asks where the agent says that the machine is; the user's client, where the agent called from at first, since
+    // that is the name in the certificate.
+    let home_address = SocketAddr::from((Ipv4Addr::LOCALHOST, DOCKER_PORT));
+    let address: IpAddr = told["public_ip"].as_str().unwrap().parse().unwrap();
+    let mut engines = vec![Engine::with_files_of_agent(home.path(), home_address).await];
+    if !address.is_loopback() {
+        let address = SocketAddr::new(address, DOCKER_PORT);
+        engines.push(Engine::with_files_of_agent(home.path(), address).await);
+    }
+    let deployed = node(&world, "Deployed").await;
     let uri = deployed["resource_uri"].as_str().unwrap();
     let bundle = world
         .client
         .get(&format!("{uri}certificate/"))
         .await
         .expect(200);
-    let said = docker_ping(&bundle.body, address).await.unwrap();
+    let said = docker_ping(&bundle.body, home_address).await.unwrap();
     assert!(said.ends_with("OK"), "{said}");
 
     // A restart is no new machine.
@@ -97,6 +103,6 @@ async fn a_machine_with_berths_agent_becomes_a_node_that_a_docker_client_can_use
         .expect("the agent ends when its node is gone")
         .unwrap();
     assert!(!home.path().join("key.pem").exists());
-    drop(engine);
+    drop(engines);
     world.finish().await;
 }
