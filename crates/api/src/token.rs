@@ -29,7 +29,7 @@ pub(crate) struct Token {
 
 /// Create a registration token
 ///
-/// With it, machines of the user's own register themselves as nodes of the namespace. A body is ignored.
+/// With it, one machine of the user's own registers itself as a node of the namespace. A body is ignored.
 #[utoipa::path(
     post,
     path = "/api/infra/v1/token/",

@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_impossible_is_named() {
-        let cases: [(&str, fn(&mut Told)); 12] = [
+        type Spoil = fn(&mut Told);
+        let cases: [(&str, Spoil); 12] = [
             ("agent_version", |told| told.agent_version = None),
             ("agent_version", |told| {
                 told.agent_version = Some("\n".into())

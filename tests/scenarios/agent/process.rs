@@ -54,11 +54,10 @@ async fn a_machine_with_berths_agent_becomes_a_node_that_a_docker_client_can_use
 
     node(&world, "Deploying").await;
     wait_for("the files that the engine needs", || async {
-        let is_there = |name: &&str| home.path().join(name).exists();
-        ["key.pem", "cert.pem", "ca.pem"]
+        let are_there = ["key.pem", "cert.pem", "ca.pem"]
             .iter()
-            .all(|it| is_there(it))
-            .then_some(())
+            .all(|name| home.path().join(name).exists());
+        are_there.then_some(())
     })
     .await;
     let told = wait_for("what a heartbeat tells", || async {
