@@ -22,10 +22,11 @@ pub use flow::Flow;
 
 /// How many runs go on at the same time: most of a run is waiting for the dead worker's lease.
 const AT_ONCE: usize = 8;
-/// How many runs count the calls of a flow; what the shortest of them makes is what every run can be expected to make.
-const RECORDINGS: usize = 2;
+/// How many runs count the calls of a flow; what the shortest of them makes is what every run can be expected to make. As
+/// many as go on later, since how often an instance is looked at while it boots depends on how busy the machine is.
+const RECORDINGS: usize = AT_ONCE;
 /// How often a run is tried until somebody dies in it.
-const TRIES: usize = 5;
+const TRIES: usize = 10;
 /// The calls that change something; a dry run is one, too.
 const CHANGES: [&str; 6] = [
     "A*",
