@@ -28,6 +28,7 @@ fn worker_process(world: &World) -> Child {
         .env("AWS_ENDPOINT_URL", &world.endpoint.url)
         .env("AWS_ACCESS_KEY_ID", &world.endpoint.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &world.endpoint.secret_access_key)
+        .env("BERTH_READINESS", "instance")
         .env("BERTH_LOG", "error")
         .stdout(Stdio::null())
         .kill_on_drop(true)
