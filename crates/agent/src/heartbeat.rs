@@ -13,7 +13,6 @@ use crate::{
     docker::DockerError,
     engine::Info,
     http::Transport,
-    machine,
     upgrade::{Outcome, Upgrade, is_order},
     wire::{Heartbeat, HeartbeatAnswer, VERSION},
 };
@@ -52,7 +51,7 @@ impl<T: Transport> Agent<T> {
         };
         let mut backoff = self.backoff();
         self.resume_upgrade();
-        self.addresses = addresses::look(&mut self.metadata).await;
+        self.addresses = addresses::look(&mut self.metadata, &self.machine).await;
         loop {
             let engine = self.look_at_engine(&mut life).await?;
             let pause = match self
@@ -99,7 +98,7 @@ impl<T: Transport> Agent<T> {
                     return self.state.change(|state| state.upgrade = Some(upgrade));
                 }
                 () = sleep(self.config.address_interval) => {
-                    let addresses = addresses::look(&mut self.metadata).await;
+                    let addresses = addresses::look(&mut self.metadata, &self.machine).await;
                     if addresses != self.addresses {
                         tracing::info!("this machine's addresses have changed: {addresses:?}");
                         self.addresses = addresses;
@@ -155,14 +154,17 @@ impl<T: Transport> Agent<T> {
         let word = |word: fn(&Info) -> &String| engine.map(word).cloned();
         let root = engine.map(|info| info.docker_root_dir.as_path());
         let root = root.filter(|root| root.is_absolute());
+        let has = self
+            .machine
+            .hardware(root.unwrap_or("/var/lib/docker".as_ref()));
         Heartbeat {
             agent_version: VERSION.to_owned(),
             docker_version: word(|info| &info.server_version),
             docker_execdriver: word(|info| &info.default_runtime),
             docker_graphdriver: word(|info| &info.driver),
-            cpu: machine::cpu(),
-            memory: machine::memory_kb(),
-            disk: machine::disk_gb(root.unwrap_or("/var/lib/docker".as_ref())),
+            cpu: has.cpu,
+            memory: has.memory_kb,
+            disk: has.disk_gb,
             containers: engine.map_or(0, |info| info.containers_running),
             private_ips: self.addresses.private_ips.clone(),
             public_ip: self.addresses.public_ip,
