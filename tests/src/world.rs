@@ -218,6 +218,7 @@ impl World {
         let config = api::Config {
             hosts: options.worker.hosts,
             secret_key: options.worker.secret_key.clone(),
+            engines: options.worker.engines.clone(),
         };
         let worker = worker::Config {
             names: zone.clone(),

@@ -48,6 +48,8 @@ pub struct Config {
     pub hosts: domain::host::Settings,
     /// Under which the keys of the authorities are sealed; without it no host can register.
     pub secret_key: Option<pki::SecretKey>,
+    /// How engines are reached.
+    pub engines: engine::Way,
 }
 
 /// What the handlers share.
@@ -58,6 +60,7 @@ pub struct App {
     streams: Arc<stream::Streams>,
     hosts: domain::host::Settings,
     secret_key: Option<pki::SecretKey>,
+    engines: engine::Way,
 }
 
 impl App {
@@ -69,6 +72,7 @@ impl App {
             streams: Arc::default(),
             hosts: config.hosts,
             secret_key: config.secret_key,
+            engines: config.engines,
         }
     }
 

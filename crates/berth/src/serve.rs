@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aws::{Clouds, Connector};
 use chrono::TimeDelta;
 use domain::host::{self, Limits};
+use engine::Way;
 
 use crate::{
     Error,
@@ -16,7 +17,8 @@ use crate::{
 
 pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     let secret_key = secret_key::given(&options.secret)?;
-    let hosts = hosts(options.hosts)?;
+    let engines = Way::through(options.hosts.engine_proxy.clone());
+    let hosts = hosts(&options.hosts)?;
     let listener = replica::bind(options.listen).await?;
     let pool = store::reach(&options.database.database_url, options.database_connections).await?;
     if !store::is_migrated(&pool).await? {
@@ -32,6 +34,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
             let config = worker::Config {
                 names: names::zone(options.names, &*clouds).await?,
                 secret_key: secret_key.clone(),
+                engines: engines.clone(),
                 ..config(options.worker, hosts)
             };
             Some((clouds, config))
@@ -42,7 +45,11 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         listener,
         pool,
         answers,
-        api::Config { hosts, secret_key },
+        api::Config {
+            hosts,
+            secret_key,
+            engines,
+        },
         worker,
     )?;
     replica::asked_to_stop().await;
@@ -50,7 +57,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     Ok(())
 }
 
-fn hosts(options: HostOptions) -> Result<host::Settings, Error> {
+fn hosts(options: &HostOptions) -> Result<host::Settings, Error> {
     let (heartbeat, silence) = (options.heartbeat_seconds, options.unreachable_after_seconds);
     if silence <= heartbeat {
         return Err(Error::Usage(format!(

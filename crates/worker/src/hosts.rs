@@ -33,6 +33,7 @@ pub(crate) async fn run(pool: PgPool, config: Arc<Config>, stop: CancellationTok
         pool,
         settings: config.hosts,
         secret_key: config.secret_key.clone(),
+        engines: config.engines.clone(),
     };
     while !stop.is_cancelled() {
         if let Err(error) = hosts.look().await {
@@ -49,6 +50,7 @@ struct Hosts {
     pool: PgPool,
     settings: Settings,
     secret_key: Option<SecretKey>,
+    engines: engine::Way,
 }
 
 /// Why no engine is asked by this worker.
@@ -112,7 +114,7 @@ impl Hosts {
             }
         };
         let patience = self.settings.probe_patience;
-        let answered = engine::reach(address, &certificate, &identity, patience).await;
+        let answered = engine::reach(&self.engines, address, &certificate, &identity, patience).await;
         let mut tx = self.pool.begin().await?;
         host::record_probe(&mut tx, due.id, &due.address, answered.is_ok()).await?;
         let changed = host::settle(&mut tx, due.id, self.settings.limits).await?;

@@ -57,6 +57,8 @@ pub struct Config {
     pub hosts: domain::host::Settings,
     /// Under which the keys of the authorities are sealed; without it no engine is asked.
     pub secret_key: Option<pki::SecretKey>,
+    /// How engines are reached.
+    pub engines: engine::Way,
     /// The image of every node; none means Canonical's newest Ubuntu LTS.
     pub image: Option<String>,
     /// The zone that nodes get names in; none means EC2's names.
@@ -80,6 +82,7 @@ impl Default for Config {
             launch_deadline: Duration::from_secs(15 * 60),
             hosts: domain::host::Settings::default(),
             secret_key: None,
+            engines: engine::Way::Straight,
             image: None,
             names: None,
             names_retry_interval: Duration::from_secs(60),
