@@ -18,11 +18,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::{
-    Way,
-    pinned::Pinned,
-    way::NoConnection,
-};
+use crate::{Way, pinned::Pinned, way::NoConnection};
 
 /// Where engines listen with TLS: Docker's own port, and the one that the original agent gave its engine.
 pub const PORTS: [u16; 2] = [2376, 2375];

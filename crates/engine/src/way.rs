@@ -62,7 +62,9 @@ impl Proxy {
             NoConnection::Refused(format!("the proxy {self} does not answer: {error}"))
         };
         let name = self.host.trim_matches(['[', ']']);
-        let mut stream = TcpStream::connect((name, self.port)).await.map_err(failed)?;
+        let mut stream = TcpStream::connect((name, self.port))
+            .await
+            .map_err(failed)?;
         let ask = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n");
         stream.write_all(ask.as_bytes()).await.map_err(failed)?;
         let head = head(&mut stream).await.map_err(failed)?;
@@ -127,7 +129,8 @@ impl FromStr for Proxy {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.strip_prefix("http://").and_then(|rest| {
             let (host, port) = rest.trim_end_matches('/').rsplit_once(':')?;
-            let is_bare = !host.contains(['/', '@', '?', '#']) && !host.contains(char::is_whitespace);
+            let is_bare =
+                !host.contains(['/', '@', '?', '#']) && !host.contains(char::is_whitespace);
             let is_host = host.starts_with('[') && host.ends_with(']') || !host.contains(':');
             let port = port.parse().ok().filter(|port| *port > 0)?;
             (!host.is_empty() && is_bare && is_host).then(|| (host.to_owned(), port))
@@ -144,9 +147,16 @@ mod tests {
 
     #[test]
     fn a_proxy_is_a_host_and_a_port() {
-        for good in ["http://127.0.0.1:4566", "http://proxy:3128", "http://[::1]:80"] {
+        for good in [
+            "http://127.0.0.1:4566",
+            "http://proxy:3128",
+            "http://[::1]:80",
+        ] {
             assert_eq!(good.parse::<Proxy>().unwrap().to_string(), good);
-            assert_eq!(format!("{good}/").parse::<Proxy>().unwrap().to_string(), good);
+            assert_eq!(
+                format!("{good}/").parse::<Proxy>().unwrap().to_string(),
+                good
+            );
         }
         for bad in [
             "",
@@ -171,7 +181,13 @@ mod tests {
         assert_eq!(read("HTTP/1.1 200 OK\r\n\r\n"), some("200", "OK"));
         assert_eq!(read("HTTP/1.0 200\r\n\r\n"), some("200", ""));
         assert_eq!(read("HTTP/1.1 403 no \x1b[1m\r\n"), some("403", "no [1m"));
-        for bad in ["", "\r\n\r\n", "SSH-2.0-x y\r\n", "HTTP/1.1 2000 OK\r\n", "HTTP/1.1 xyz"] {
+        for bad in [
+            "",
+            "\r\n\r\n",
+            "SSH-2.0-x y\r\n",
+            "HTTP/1.1 2000 OK\r\n",
+            "HTTP/1.1 xyz",
+        ] {
             assert_eq!(read(bad), None, "{bad:?}");
         }
     }

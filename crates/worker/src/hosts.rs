@@ -114,7 +114,8 @@ impl Hosts {
             }
         };
         let patience = self.settings.probe_patience;
-        let answered = engine::reach(&self.engines, address, &certificate, &identity, patience).await;
+        let answered =
+            engine::reach(&self.engines, address, &certificate, &identity, patience).await;
         let mut tx = self.pool.begin().await?;
         host::record_probe(&mut tx, due.id, &due.address, answered.is_ok()).await?;
         let changed = host::settle(&mut tx, due.id, self.settings.limits).await?;

@@ -15,6 +15,20 @@ pub(crate) struct Group {
     pub egress: Vec<Rule>,
 }
 
+impl Group {
+    /// Whether a rule opens a TCP port to every address of IPv4.
+    pub(crate) fn lets_everybody_in(&self, port: u16) -> bool {
+        self.ingress.iter().any(|rule| {
+            let is_tcp = matches!(&*rule.protocol, "-1" | "tcp" | "6");
+            // No ports are all of them, and so is -1.
+            let is_open = rule
+                .ports
+                .is_none_or(|(from, to)| from == -1 || (from..=to).contains(&i64::from(port)));
+            is_tcp && is_open && rule.source == Source::V4(Ipv4Net::default())
+        })
+    }
+}
+
 /// One rule: EC2 counts and compares them per source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
