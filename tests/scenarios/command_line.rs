@@ -165,6 +165,8 @@ async fn help_names_every_command_flag_and_environment_variable() {
         "BERTH_SECRET_KEY_FILE",
         "--probe-timeout-seconds",
         "BERTH_PROBE_TIMEOUT_SECONDS",
+        "--engine-proxy",
+        "BERTH_ENGINE_PROXY",
         "AWS_ENDPOINT_URL",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",

@@ -14,7 +14,7 @@ use berth::{
 };
 use domain::{catalogue::Architecture, ids::InstallationId, launch::LaunchRequest, tags};
 use serde_json::{Value, json};
-use sim::{InstanceView, Simulator};
+use sim::{HostConfig, InstanceView, Simulator};
 use sqlx::PgPool;
 use store::naming::Zone;
 use tokio::time::Instant;
@@ -53,6 +53,8 @@ pub struct Options {
     pub database_url: Option<String>,
     /// Whether nodes get names in a hosted zone, which is made.
     pub with_names: bool,
+    /// Whether instances live as virtual hosts, and engines are reached through the simulator.
+    pub with_hosts: bool,
 }
 
 impl Default for Options {
@@ -68,6 +70,7 @@ impl Default for Options {
             with_worker: true,
             database_url: None,
             with_names: false,
+            with_hosts: false,
         }
     }
 }
@@ -167,7 +170,7 @@ impl World {
     }
 
     /// A world as the test wants it.
-    pub async fn with(options: Options) -> Self {
+    pub async fn with(mut options: Options) -> Self {
         // One subscriber for all tests of the process: the first to come sets it.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(std::env::var("BERTH_LOG").unwrap_or_else(|_| "error".into()))
@@ -179,6 +182,9 @@ impl World {
         };
         let pool = store::connect(&database_url, 20).expect("a pool");
         add_dev_user(&pool).await.expect("a user");
+        if options.with_hosts {
+            options.sim.hosts = Some(HostConfig::fast());
+        }
         let (sim, endpoint) = match options.endpoint {
             Some(url) => {
                 let key = SIM_ACCESS_KEY.to_owned();
@@ -203,6 +209,9 @@ impl World {
                 (Some(sim), endpoint)
             }
         };
+        if let Some(sim) = sim.as_ref().filter(|_| options.with_hosts) {
+            options.worker.engines = sim.way_to_engines();
+        }
         let zone = if options.with_names {
             Some(zone::make(&endpoint.url).await)
         } else {
@@ -534,6 +543,9 @@ impl World {
             self.names_are_right().await;
         }
         assert_log_is_whole(&self.pool).await;
+        if let Some(sim) = &self.sim {
+            sim.simulator.end_hosts();
+        }
         self.replica.stop().await;
         if let Some(sim) = self.sim {
             sim.stop().await;

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use aws::{Connector, Endpoint};
 use embedded_postgres::{EmbeddedPostgres, Options as PostgresOptions};
+use engine::Way;
 use sim::Simulator;
 use store::PgPool;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -88,6 +89,11 @@ impl SimServer {
             access_key_id: SIM_ACCESS_KEY.to_owned(),
             secret_access_key: SIM_ACCESS_KEY.to_owned(),
         }
+    }
+
+    /// The way to the engines of its virtual hosts, whose addresses exist nowhere else.
+    pub fn way_to_engines(&self) -> Way {
+        Way::Through(self.address.into())
     }
 
     /// Stops serving.
