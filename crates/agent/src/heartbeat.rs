@@ -51,8 +51,8 @@ impl<T: Transport> Agent<T> {
         };
         let mut backoff = self.backoff();
         self.resume_upgrade();
-        self.addresses = addresses::look(&mut self.metadata, &self.machine).await;
         loop {
+            self.look_at_addresses(&mut life).await;
             let engine = self.look_at_engine(&mut life).await?;
             let pause = match self
                 .api
@@ -98,11 +98,7 @@ impl<T: Transport> Agent<T> {
                     return self.state.change(|state| state.upgrade = Some(upgrade));
                 }
                 () = sleep(self.config.address_interval) => {
-                    let addresses = addresses::look(&mut self.metadata, &self.machine).await;
-                    if addresses != self.addresses {
-                        tracing::info!("this machine's addresses have changed: {addresses:?}");
-                        self.addresses = addresses;
-                        life.reachable = None;
+                    if self.look_at_addresses(life).await {
                         return Ok(());
                     }
                     if !engine_runs && self.engine.info().await.is_ok() {
@@ -111,6 +107,18 @@ impl<T: Transport> Agent<T> {
                 }
             }
         }
+    }
+
+    /// Whether the addresses have changed.
+    async fn look_at_addresses(&mut self, life: &mut Life) -> bool {
+        let addresses = addresses::look(&mut self.metadata, &self.machine).await;
+        let have_changed = addresses != self.addresses;
+        if have_changed {
+            tracing::info!("this machine's addresses have changed: {addresses:?}");
+            self.addresses = addresses;
+            life.reachable = None;
+        }
+        have_changed
     }
 
     /// Looks whether the engine runs, and sets it up when it is time.
