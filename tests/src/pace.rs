@@ -45,6 +45,7 @@ pub fn fast_worker() -> worker::Config {
         },
         secret_key: Some(secret_key()),
         engines: engine::Way::Straight,
+        public_url: None,
         image: None,
         names: None,
         names_retry_interval: Duration::from_millis(500),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
+    config::Token,
     files::{self, Disk},
     upgrade::Upgrade,
 };
@@ -24,6 +25,8 @@ pub struct State {
     pub instance_id: Option<String>,
     /// The configuration's UUID that was taken up last. One that was forgotten is not taken up again.
     pub claimed: Option<Uuid>,
+    /// The node's own token, where the configured one is that of a launch.
+    pub token: Option<Token>,
     /// The fingerprint of a token that the server refused, so that a reboot does not ask again.
     pub refused_token: Option<String>,
     /// The node that the key and the certificate were made for.

@@ -1,15 +1,19 @@
 //! `berth serve`: the API, the worker or both, on a Postgres of the user's and against AWS.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use api::Agents;
 use aws::{Clouds, Connector};
 use chrono::TimeDelta;
-use domain::host::{self, Limits};
+use domain::{
+    host::{self, Limits},
+    node::Readiness,
+};
 use engine::Way;
 
 use crate::{
     Error,
-    cli::{HostOptions, Role, Serve, WorkerOptions},
+    cli::{AgentOptions, HostOptions, Role, Serve, WorkerOptions},
     names,
     replica::{self, Answers, Replica},
     secret_key,
@@ -19,6 +23,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     let secret_key = secret_key::given(&options.secret)?;
     let engines = Way::through(options.hosts.engine_proxy.clone());
     let hosts = hosts(&options.hosts)?;
+    let agents = agents(options.agents)?;
     let listener = replica::bind(options.listen).await?;
     let pool = store::reach(&options.database.database_url, options.database_connections).await?;
     if !store::is_migrated(&pool).await? {
@@ -35,6 +40,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
                 names: names::zone(options.names, &*clouds).await?,
                 secret_key: secret_key.clone(),
                 engines: engines.clone(),
+                public_url: agents.public_url.clone(),
                 ..config(options.worker, hosts)
             };
             Some((clouds, config))
@@ -49,6 +55,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
             hosts,
             secret_key,
             engines,
+            agents,
         },
         worker,
     )?;
@@ -70,11 +77,32 @@ fn hosts(options: &HostOptions) -> Result<host::Settings, Error> {
         heartbeat: Duration::from_secs(heartbeat.into()),
         limits: Limits {
             silence: TimeDelta::seconds(silence.into()),
-            ..defaults.limits
+            deployment: TimeDelta::seconds(options.registration_deadline_seconds.into()),
         },
         probe_patience: Duration::from_secs(options.probe_timeout_seconds),
         ..defaults
     })
+}
+
+fn agents(options: AgentOptions) -> Result<Agents, Error> {
+    if options.readiness == Readiness::Agent && options.public_url.is_none() {
+        return Err(Error::Usage(
+            "nodes are to call home, and nobody has said where: give the URL under which they reach this API with \
+             --public-url or BERTH_PUBLIC_URL; or say --readiness instance, and nodes have no agent unless their \
+             cluster asks for one"
+                .into(),
+        ));
+    }
+    Ok(Agents {
+        public_url: options.public_url,
+        readiness: options.readiness,
+        folder: options.agent_dir.or_else(own_folder),
+    })
+}
+
+/// The folder that this program is in.
+pub(crate) fn own_folder() -> Option<PathBuf> {
+    Some(std::env::current_exe().ok()?.parent()?.to_path_buf())
 }
 
 fn config(options: WorkerOptions, hosts: host::Settings) -> worker::Config {

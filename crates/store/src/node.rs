@@ -19,10 +19,11 @@ mod watch;
 mod work;
 
 pub use watch::{
-    Addresses, Watched, any_watched, bury_observed, known_instances, mark_seen, observe, watched,
+    Addresses, Seen, Watched, any_watched, bury_observed, known_instances, mark_seen, observe,
+    watched,
 };
 pub use work::{
-    begin_upgrades, bury, end_upgrade, end_upgrades, for_plan, mark_tagged,
+    begin_upgrades, bury, end_upgrade, end_upgrades, for_plan, keep_console_output, mark_tagged,
     mark_terminate_requested, retire, set_state,
 };
 

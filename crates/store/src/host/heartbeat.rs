@@ -53,7 +53,9 @@ pub async fn hear(
                is_reachable = CASE WHEN NOT is_reachable AND heartbeat_at < now() - make_interval(secs => $12) THEN NULL
                                    ELSE is_reachable END
            WHERE id = $1 AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')
-           RETURNING state, external_fqdn, is_reachable, heartbeat_at, created_at, deployed_at, now() AS "now!""#,
+           RETURNING state, external_fqdn, is_reachable, heartbeat_at, deployed_at, now() AS "now!",
+                     coalesce(launched_at, created_at) AS "began_at!",
+                     coalesce(brought_by_owner OR instance_state = 'running', false) AS "runs!""#,
         id.0,
         facts.agent_version,
         facts.docker_version,
@@ -76,8 +78,9 @@ pub async fn hear(
             contact: Contact {
                 engine: row.is_reachable,
                 heartbeat_at: row.heartbeat_at,
-                registered_at: row.created_at,
+                began_at: row.began_at,
                 was_deployed: row.deployed_at.is_some(),
+                runs: row.runs,
             },
             now: row.now,
         })
