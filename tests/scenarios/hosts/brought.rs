@@ -1,29 +1,9 @@
 //! Virtual hosts that their owner brings.
 
-use chrono::TimeDelta;
-use serde_json::{Value, json};
-use tests::{ACCOUNT, Options, World, wait_for};
+use serde_json::json;
+use tests::{ACCOUNT, wait_for};
 
-const REGION: &str = "us-east-1";
-
-/// A world with virtual hosts, in which a silent agent is given up soon.
-pub(super) async fn living_world() -> World {
-    World::with(living()).await
-}
-
-pub(super) fn living() -> Options {
-    let mut options = Options {
-        with_hosts: true,
-        ..Options::default()
-    };
-    options.worker.hosts.heartbeat = std::time::Duration::from_secs(1);
-    options.worker.hosts.limits.silence = TimeDelta::seconds(4);
-    options
-}
-
-fn of(instance: &str) -> Value {
-    json!({"region": REGION, "instance_ids": [instance]})
-}
+use super::{REGION, living_world, of};
 
 #[tokio::test]
 async fn an_instance_acts_out_its_user_data_and_is_a_node() {
