@@ -27,6 +27,8 @@ async fn the_engine_of_a_node_is_reached_through_the_proxy_or_the_proxy_says_why
         (node["public_ip"] == address.to_string()).then_some(node)
     })
     .await;
+    world.order("host/kill-agent", of(&instance));
+    world.node_becomes(&node, "Unreachable").await;
     let log = health_check(&world, &node).await;
     assert!(
         log.contains(&format!("The engine at {address} answers")),
@@ -50,7 +52,6 @@ async fn the_engine_of_a_node_is_reached_through_the_proxy_or_the_proxy_says_why
     world
         .aws_call("ec2", REGION, "AuthorizeSecurityGroupIngress", &rule)
         .await;
-    world.node_becomes(&node, "Deployed").await;
 
     world.order("host/lose-network", of(&instance));
     let log = health_check(&world, &node).await;

@@ -66,3 +66,49 @@ impl fmt::Display for Source {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_open_when_a_rule_opens_it_to_everybody() {
+        let everybody = Source::V4(Ipv4Net::default());
+        let lets_in = |protocol: &str, ports, source: &Source| {
+            let rule = Rule {
+                id: "sgr-1".to_owned(),
+                protocol: protocol.to_owned(),
+                ports,
+                source: source.clone(),
+                description: None,
+            };
+            let group = Group {
+                id: "sg-1".to_owned(),
+                name: "a".to_owned(),
+                description: "a".to_owned(),
+                vpc: "vpc-1".to_owned(),
+                ingress: vec![rule],
+                egress: Vec::new(),
+            };
+            group.lets_everybody_in(2376)
+        };
+        for (protocol, ports) in [
+            ("-1", None),
+            ("tcp", Some((2376, 2376))),
+            ("6", Some((1, 65535))),
+            ("tcp", Some((-1, -1))),
+        ] {
+            assert!(lets_in(protocol, ports, &everybody), "{protocol} {ports:?}");
+        }
+        for (protocol, ports) in [("udp", Some((2376, 2376))), ("tcp", Some((22, 2375)))] {
+            assert!(
+                !lets_in(protocol, ports, &everybody),
+                "{protocol} {ports:?}"
+            );
+        }
+        let some = Source::V4(Ipv4Net::new_assert([10, 0, 0, 0].into(), 8));
+        for source in [some, Source::Group("sg-1".to_owned())] {
+            assert!(!lets_in("-1", None, &source), "{source}");
+        }
+    }
+}
