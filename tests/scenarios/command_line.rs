@@ -944,6 +944,7 @@ async fn the_demo_ends_well_and_shows_the_balance() {
         "Deployed: 2 of 2 nodes",
         "What was done in AWS (/api/audit/v1/action/",
         "dc-vpc",
+        "has called home",
         "The balance over the availability zones of us-east-1:",
         "Deployed 2 nodes in ",
     ] {
