@@ -128,6 +128,8 @@ async fn launch(sim: &SimServer, url: &str, count: u32) {
             user_data: format!("#cloud-config\n{user_data}\n"),
             tags: theirs(),
         };
+        // A client of its own for each batch: one alone would launch as slowly as EC2 lets an account.
+        let cloud = Connector::to(sim.endpoint()).cloud(REGION).await;
         let these = BATCH.min(count - number * BATCH);
         let turn = cloud.turn_to_launch(these).await.expect("a turn");
         let token = number.to_string();

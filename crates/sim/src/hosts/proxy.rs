@@ -27,11 +27,12 @@ struct Way {
 
 /// Answers a CONNECT request: 200, and what follows is the engine's; or 502 with the reason.
 pub(crate) fn connect(simulator: &Simulator, asked: Request) -> Response {
-    let to = asked.uri().authority().map(ToString::to_string);
+    let to = asked.uri().authority();
+    let to = to.and_then(|to| Some(SocketAddrV4::new(address(to.host())?, to.port_u16()?)));
     let way = to
-        .as_deref()
-        .and_then(|to| to.parse().ok())
-        .ok_or_else(|| "CONNECT is for an address of IPv4 and a port".to_owned())
+        .ok_or_else(|| {
+            "CONNECT is for an address of IPv4 or a name of EC2's, and a port".to_owned()
+        })
         .and_then(|to| open(simulator, to));
     let way = match way {
         Ok(way) => way,
@@ -60,6 +61,16 @@ pub(crate) fn connect(simulator: &Simulator, asked: Request) -> Response {
         }
     });
     Response::new(Body::empty())
+}
+
+/// An address as it is, or that of EC2's public name for it, `ec2-198-18-0-1.compute-1.amazonaws.com`.
+fn address(host: &str) -> Option<Ipv4Addr> {
+    let of_name = || {
+        let (label, domain) = host.strip_prefix("ec2-")?.split_once('.')?;
+        let is_ec2 = domain.ends_with(".amazonaws.com");
+        label.replace('-', ".").parse().ok().filter(|_| is_ec2)
+    };
+    host.parse().ok().or_else(of_name)
 }
 
 /// The reason stands in the status line, where clients of proxies look for it, and in the body.
@@ -138,4 +149,28 @@ fn machine_at<'a>(
     found
         .map(Arc::clone)
         .ok_or_else(|| format!("no instance has the address {ip}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn ec2s_names_lead_to_their_addresses() {
+        let ip = Some([198, 18, 0, 1].into());
+        assert_eq!(address("198.18.0.1"), ip);
+        assert_eq!(address("ec2-198-18-0-1.compute-1.amazonaws.com"), ip);
+        assert_eq!(
+            address("ec2-198-18-0-1.eu-west-1.compute.amazonaws.com"),
+            ip
+        );
+        for other in [
+            "example.com",
+            "ec2-198-18-0.compute-1.amazonaws.com",
+            "ec2-198-18-0-1.example.com",
+            "ec2-",
+        ] {
+            assert_eq!(address(other), None, "{other}");
+        }
+    }
 }
