@@ -22,8 +22,8 @@ pub(crate) const MAX_BODY: usize = 1 << 20;
 /// A launch that only asks whether it would be allowed is worth telling apart.
 const DRY_LAUNCH: &str = "RunInstances (dry run)";
 
-/// What the names of actions begin with that change nothing.
-const READING: [&str; 3] = ["Describe", "Get", "List"];
+/// What the names of actions begin with that change nothing for virtual hosts.
+const HARMLESS: [&str; 5] = ["Describe", "Get", "List", "CreateTags", "DeleteTags"];
 
 const HELLO: &str = "This is Berth's AWS simulator: EC2, and some of IAM, STS and Route 53. \
     Try: aws --endpoint-url <this address> ec2 describe-instances\n";
@@ -181,7 +181,7 @@ fn dispatch(
     }
     let params = Params::new(pairs);
     let outcome = run(simulator, inner, caller, &params, &action, now);
-    if !READING.iter().any(|verb| action.starts_with(verb)) {
+    if !HARMLESS.iter().any(|verb| action.starts_with(verb)) {
         simulator.stir();
     }
     tracing::debug!(

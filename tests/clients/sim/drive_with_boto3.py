@@ -557,8 +557,7 @@ def stop_start_reboot():
     assert change["CurrentState"]["Name"] == "pending"
     reach("running", one)
     assert instance(one)["PublicIpAddress"] != before["PublicIpAddress"]
-    # One boot after the start, one after the reboot where that had its time, and one after the stop.
-    eventually(lambda: console(one).count("Linux version") >= 2, "two boots on the console")
+    eventually(lambda: "Linux version" in console(one), "a boot on the console")
     answer = ec2.get_console_output(InstanceId=one, Latest=True)
     assert (answer["InstanceId"], answer["Timestamp"].year >= 2026) == (one, True)
     assert "wants no agent of Berth's" in answer["Output"]

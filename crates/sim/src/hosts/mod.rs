@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::simulator::Simulator;
 use crate::state::Millis;
@@ -40,6 +40,9 @@ pub use view::HostView;
 
 /// Changes that come one after another are looked at together.
 const GATHER: Duration = Duration::from_millis(10);
+/// So many times as long as a look takes there is none: thousands of instances that boot at their own times each would
+/// leave nobody else his turn.
+const REST: u32 = 4;
 
 /// The virtual hosts of a simulator.
 pub(crate) struct Hosts {
@@ -106,7 +109,9 @@ impl Hosts {
 /// Keeps the machines in agreement with the instances, until it is dropped.
 pub(crate) async fn conduct(simulator: Simulator, hosts: Arc<Hosts>) {
     loop {
+        let began = Instant::now();
         let next = hosts.settle(&simulator);
+        let took = began.elapsed();
         let change = async {
             match next {
                 Some(at) => sleep(Duration::from_millis(at.saturating_sub(simulator.now()))).await,
@@ -117,7 +122,7 @@ pub(crate) async fn conduct(simulator: Simulator, hosts: Arc<Hosts>) {
             () = change => {}
             () = hosts.news.notified() => {}
         }
-        sleep(GATHER).await;
+        sleep(GATHER.max(took * REST)).await;
     }
 }
 
