@@ -159,7 +159,15 @@ async fn serve(world: &World) -> (Child, Client) {
     let address = format!("127.0.0.1:{}", free_port());
     let server = Command::new(env!("CARGO_BIN_EXE_berth-under-test"))
         .args([
-            "--log", "error", "serve", "--role", "api", "--listen", &address,
+            "--log",
+            "error",
+            "serve",
+            "--role",
+            "api",
+            "--readiness",
+            "instance",
+            "--listen",
+            &address,
         ])
         .env("DATABASE_URL", &world.database_url)
         .kill_on_drop(true)

@@ -192,7 +192,15 @@ async fn memory() -> bool {
     .await;
     let address = format!("127.0.0.1:{}", free_port());
     let mut server = Command::new(env!("CARGO_BIN_EXE_berth-under-test"))
-        .args(["--log", "error", "serve", "--listen", &address])
+        .args([
+            "--log",
+            "error",
+            "serve",
+            "--readiness",
+            "instance",
+            "--listen",
+            &address,
+        ])
         .env("DATABASE_URL", &world.database_url)
         .env("AWS_ENDPOINT_URL", &world.endpoint.url)
         .env("AWS_REGION", "us-east-1")

@@ -54,7 +54,15 @@ fn worker(world: &World) -> Process {
         ("AWS_ACCESS_KEY_ID", world.endpoint.access_key_id.as_str()),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
     ];
-    let arguments = ["serve", "--role", "worker", "--listen", "127.0.0.1:0"];
+    let arguments = [
+        "serve",
+        "--role",
+        "worker",
+        "--readiness",
+        "instance",
+        "--listen",
+        "127.0.0.1:0",
+    ];
     Process::start(BERTH, &arguments, &environment)
 }
 

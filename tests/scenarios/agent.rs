@@ -2,6 +2,8 @@
 
 mod certificates;
 mod heartbeats;
+mod install;
+mod launched;
 mod process;
 mod reachability;
 mod registration;

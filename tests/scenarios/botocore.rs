@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use aws::{Clouds, Connector};
 use berth::{local::SimServer, replica::bind};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sim::{Config, Fault, HostConfig, RecordedCall, Simulator};
 use tests::{IAM_POLICY, Options, World, python, wait_for};
@@ -18,7 +19,7 @@ const CLIENTS: [(&str, &str); 4] = [
 ];
 
 /// All that Berth asks of AWS. Who adds a call adds it here, and to the policy that users give to Berth.
-const USED: [&str; 32] = [
+const USED: [&str; 33] = [
     "ec2:AssociateRouteTable",
     "ec2:AttachInternetGateway",
     "ec2:AuthorizeSecurityGroupIngress",
@@ -44,6 +45,7 @@ const USED: [&str; 32] = [
     "ec2:DescribeSubnets",
     "ec2:DescribeVpcs",
     "ec2:DetachInternetGateway",
+    "ec2:GetConsoleOutput",
     "ec2:ModifySubnetAttribute",
     "ec2:ModifyVpcAttribute",
     "ec2:RunInstances",
@@ -146,6 +148,23 @@ async fn broad_run() -> Vec<RecordedCall> {
     let (_, action) = world.deploy("us-east-1", "t3.micro", 2, unknown).await;
     assert_eq!(action["state"], "Failed", "{action:#}");
 
+    let mut recorded = world.sim().recorded();
+    world.finish().await;
+    recorded.extend(run_with_a_silent_node().await);
+    recorded
+}
+
+/// A node that does not call home is looked into.
+async fn run_with_a_silent_node() -> Vec<RecordedCall> {
+    let mut options = Options {
+        with_agents: true,
+        ..Options::default()
+    };
+    options.worker.hosts.limits.deployment = TimeDelta::seconds(1);
+    let world = World::with(options).await;
+    let (cluster, action) = world.deploy("eu-west-1", "t3.micro", 1, json!({})).await;
+    assert_eq!(action["state"], "Failed", "{action:#}");
+    world.terminate(&cluster).await;
     let recorded = world.sim().recorded();
     world.finish().await;
     recorded

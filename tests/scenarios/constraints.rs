@@ -22,12 +22,14 @@ async fn what_must_never_be_is_refused_by_the_database() {
         ("UPDATE action SET state = 'Done', ended_at = NULL", "action_state_check"),
         ("UPDATE cluster SET state = 'Terminated'", "cluster_end_has_a_time"),
         ("UPDATE cluster SET state = 'Scaling'", "cluster_moves_by_an_action"),
+        ("UPDATE cluster SET readiness = 'soon'", "cluster_readiness_check"),
+        ("UPDATE launch SET token_sha256 = '\\x00'", "launch_token_is_whole"),
         ("UPDATE cluster SET target_num_nodes = -1", "cluster_target_num_nodes_check"),
         (
             "INSERT INTO cluster (id, namespace_id, name, nickname, state, region, node_type, disk_gb,
-                                  target_num_nodes, tags, automatic_tags, provider_options)
+                                  target_num_nodes, tags, automatic_tags, provider_options, readiness)
              SELECT gen_random_uuid(), namespace_id, name, nickname, 'Init', region, node_type, disk_gb, 0, tags,
-                    automatic_tags, provider_options FROM cluster",
+                    automatic_tags, provider_options, readiness FROM cluster",
             "cluster_live_name",
         ),
         (

@@ -6,12 +6,14 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use reqwest::{
     Method,
     header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use serde_json::{Value, json};
+use sim::InstanceView;
 
 use crate::{Answer, World};
 
@@ -52,6 +54,15 @@ impl Host {
         Self::new(world, &fresh_token(world).await)
     }
 
+    /// The machine of an instance that Berth has launched: it has the token that stands in its user data.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn launched(world: &World, instance: &InstanceView) -> Self {
+        let config = agent_config(instance).expect("a configuration of the agent");
+        Self::new(world, config["Token"].as_str().expect("a token"))
+    }
+
     /// A machine that has registered and announced its certificate.
     pub async fn registered(world: &World) -> Self {
         let mut host = Self::brought(world).await;
@@ -62,7 +73,11 @@ impl Host {
 
     /// The same machine under another address.
     pub fn moved(self) -> Self {
-        let address = fresh_address();
+        self.at(fresh_address())
+    }
+
+    /// The same machine under this address.
+    pub fn at(self, address: IpAddr) -> Self {
         Self {
             address,
             http: client_at(address),
@@ -98,6 +113,17 @@ impl Host {
         }
         if let Some(authority) = answer.body["user_ca_cert"].as_str() {
             self.authority = authority.to_owned();
+        }
+        answer
+    }
+
+    /// Registers as this instance, and keeps the token that it is told as Berth's own agent does.
+    pub async fn register_as(&mut self, instance_id: &str) -> Answer {
+        let said = json!({"agent_version": "0.1.0", "instance_id": instance_id});
+        let answer = self.say(Method::POST, "node/", &said).await;
+        let text = |name: &str| answer.body[name].as_str().map(str::to_owned);
+        if let (Some(uuid), Some(token)) = (text("uuid"), text("token")) {
+            (self.uuid, self.token) = (uuid, token);
         }
         answer
     }
@@ -149,6 +175,23 @@ impl Host {
     pub fn uri(&self) -> String {
         format!("/api/infra/v1/node/{}/", self.uuid)
     }
+}
+
+/// The agent's configuration in the user data of an instance; none where no agent is installed.
+///
+/// # Panics
+/// Where the user data is no cloud-config as Berth writes it.
+pub fn agent_config(instance: &InstanceView) -> Option<Value> {
+    let data = STANDARD
+        .decode(instance.user_data.as_ref()?)
+        .expect("base64");
+    let data = String::from_utf8(data).expect("a text");
+    let config = data
+        .strip_prefix("#cloud-config\n")
+        .expect("a cloud-config");
+    let config: Value = serde_json::from_str(config).expect("JSON");
+    let content = config["write_files"][0]["content"].as_str()?;
+    Some(serde_json::from_str(content).expect("JSON"))
 }
 
 /// What a small machine tells in a heartbeat.

@@ -34,7 +34,7 @@ pub use crash::words;
 pub use docker_client::docker_ping;
 pub use docker_cloud::DockerCloud;
 pub use engine::{DOCKER_PORT, Engine, ORIGINAL_PORT};
-pub use host::{Host, facts, fresh_token};
+pub use host::{Host, agent_config, facts, fresh_token};
 pub use moto::Moto;
 pub use numbers::{
     Cost, Round, cost_of_a_first_launch, cost_of_a_round_in_given_subnets, describes_at_rest,

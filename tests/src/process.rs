@@ -81,6 +81,8 @@ impl Process {
         }
         let mut child = command
             .args(arguments)
+            // Its nodes are instances of a simulator, unless the test says that they call home.
+            .env("BERTH_READINESS", "instance")
             .envs(environment.iter().copied())
             // What a machine has in its home folder may not count, nor what its instance metadata says.
             .env("AWS_CONFIG_FILE", "/dev/null")

@@ -463,12 +463,25 @@ impl World {
         nodes: u32,
         more: Value,
     ) -> (Value, Value) {
+        let (cluster, action) = self.ask_to_deploy(region, node_type, nodes, more).await;
+        let action = self.ended(&action).await;
+        (self.fetch(uri(&cluster)).await, action)
+    }
+
+    /// Creates a cluster and asks for its deploy. Answers with it and the URI of the deploy's action.
+    pub async fn ask_to_deploy(
+        &self,
+        region: &str,
+        node_type: &str,
+        nodes: u32,
+        more: Value,
+    ) -> (Value, String) {
         let cluster = self.create(region, node_type, nodes, more).await;
         let path = format!("{}deploy/", uri(&cluster));
         let answer = self.client.post(&path, &json!({})).await.expect(202);
         assert_eq!(answer.body["state"], "Deploying");
-        let action = self.ended(&answer.action_uri()).await;
-        (self.fetch(uri(&cluster)).await, action)
+        let action = answer.action_uri();
+        (cluster, action)
     }
 
     /// Scales a cluster and waits until it has come to rest.

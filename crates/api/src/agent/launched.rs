@@ -50,6 +50,9 @@ pub(super) async fn register(
     if is_gone(launched.state) {
         return Err(REMOVED);
     }
+    if !launched.runs {
+        return Err(ApiError::NotYetLaunched);
+    }
     let is_another = |from: &String| *from != presented.from;
     if launched.is_announced || launched.registered_from.as_ref().is_some_and(is_another) {
         return Err(ApiError::UnknownAgent(

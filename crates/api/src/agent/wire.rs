@@ -62,7 +62,11 @@ impl AgentNode {
         Self {
             agent_version: host.agent_version,
             docker_url: "",
-            external_fqdn: host.external_fqdn,
+            // A node without a name on the internet is reached by its address.
+            external_fqdn: match host.external_fqdn.is_empty() {
+                true => host.engine_address.unwrap_or_default(),
+                false => host.external_fqdn,
+            },
             ngrok_server_addr: "",
             ngrok_url: "",
             public_cert: host.public_cert,

@@ -46,6 +46,8 @@ pub struct Launched {
     pub node: NodeId,
     /// Its state.
     pub state: NodeState,
+    /// Whether its instance was seen to run, so that its name and address are known.
+    pub runs: bool,
     /// The address of the machine that has registered; none where none has.
     pub registered_from: Option<String>,
     /// Whether the node has announced its certificate.
@@ -71,7 +73,7 @@ pub async fn lock_launched(
     .await?;
     let Some(id) = id else { return Ok(None) };
     let row = sqlx::query!(
-        r#"SELECT state, public_cert IS NOT NULL AS "is_announced!", used_from AS "used_from?"
+        r#"SELECT state, coalesce(instance_state = 'running', false) AS "runs!", public_cert IS NOT NULL AS "is_announced!", used_from AS "used_from?"
            FROM node LEFT JOIN node_token ON node_token.node_id = node.id WHERE node.id = $1"#,
         id
     )
@@ -80,6 +82,7 @@ pub async fn lock_launched(
     Ok(Some(Launched {
         node: id.into(),
         state: row.state.parse()?,
+        runs: row.runs,
         registered_from: row.used_from,
         is_announced: row.is_announced,
     }))
