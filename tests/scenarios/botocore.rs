@@ -7,7 +7,7 @@ use aws::{Clouds, Connector};
 use berth::{local::SimServer, replica::bind};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use sim::{Config, Fault, RecordedCall, Simulator};
+use sim::{Config, Fault, HostConfig, RecordedCall, Simulator};
 use tests::{IAM_POLICY, Options, World, python, wait_for};
 
 /// What calls AWS, by the service.
@@ -72,7 +72,11 @@ async fn passes(script: &str, arguments: &[&str]) {
 #[tokio::test]
 async fn boto3_reads_every_answer_of_the_simulator() {
     let listener = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let server = SimServer::start(Simulator::new(Config::fast()), listener).unwrap();
+    let config = Config {
+        hosts: Some(HostConfig::fast()),
+        ..Config::fast()
+    };
+    let server = SimServer::start(Simulator::new(config), listener).unwrap();
     let url = format!("http://{}", server.address);
     passes("sim/drive_with_boto3.py", &[&url]).await;
     server.stop().await;

@@ -165,6 +165,8 @@ async fn help_names_every_command_flag_and_environment_variable() {
         "BERTH_SECRET_KEY_FILE",
         "--probe-timeout-seconds",
         "BERTH_PROBE_TIMEOUT_SECONDS",
+        "--engine-proxy",
+        "BERTH_ENGINE_PROXY",
         "AWS_ENDPOINT_URL",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -942,6 +944,7 @@ async fn the_demo_ends_well_and_shows_the_balance() {
         "Deployed: 2 of 2 nodes",
         "What was done in AWS (/api/audit/v1/action/",
         "dc-vpc",
+        "has called home",
         "The balance over the availability zones of us-east-1:",
         "Deployed 2 nodes in ",
     ] {

@@ -17,6 +17,7 @@ mod docker_cloud_cli;
 mod filters;
 mod first_deploy;
 mod gateways;
+mod hosts;
 mod launches;
 mod listings;
 mod lists;

@@ -23,6 +23,7 @@ mod socket;
 pub mod storm;
 mod transitions;
 mod users;
+mod virtual_host;
 mod worker_process;
 mod world;
 mod zone;

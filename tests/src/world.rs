@@ -19,7 +19,7 @@ use domain::{
     user_data::PublicUrl,
 };
 use serde_json::{Value, json};
-use sim::{InstanceView, Simulator};
+use sim::{HostConfig, InstanceView, Simulator};
 use sqlx::PgPool;
 use store::naming::Zone;
 use tokio::time::Instant;
@@ -58,6 +58,8 @@ pub struct Options {
     pub database_url: Option<String>,
     /// Whether nodes get names in a hosted zone, which is made.
     pub with_names: bool,
+    /// Whether instances live as virtual hosts, which call home, and engines are reached through the simulator.
+    pub with_hosts: bool,
     /// Whether nodes are to call home; else they are usable when their instance runs.
     pub with_agents: bool,
     /// The folder with the agent's programs.
@@ -77,6 +79,7 @@ impl Default for Options {
             with_worker: true,
             database_url: None,
             with_names: false,
+            with_hosts: false,
             with_agents: false,
             agent_dir: None,
         }
@@ -178,7 +181,7 @@ impl World {
     }
 
     /// A world as the test wants it.
-    pub async fn with(options: Options) -> Self {
+    pub async fn with(mut options: Options) -> Self {
         // One subscriber for all tests of the process: the first to come sets it.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(std::env::var("BERTH_LOG").unwrap_or_else(|_| "error".into()))
@@ -190,6 +193,9 @@ impl World {
         };
         let pool = store::connect(&database_url, 20).expect("a pool");
         add_dev_user(&pool).await.expect("a user");
+        if options.with_hosts {
+            options.sim.hosts = Some(HostConfig::fast());
+        }
         let (sim, endpoint) = match options.endpoint {
             Some(url) => {
                 let key = SIM_ACCESS_KEY.to_owned();
@@ -214,6 +220,9 @@ impl World {
                 (Some(sim), endpoint)
             }
         };
+        if let Some(sim) = sim.as_ref().filter(|_| options.with_hosts) {
+            options.worker.engines = sim.way_to_engines();
+        }
         let zone = if options.with_names {
             Some(zone::make(&endpoint.url).await)
         } else {
@@ -230,13 +239,15 @@ impl World {
         let address = listener.local_addr().expect("an address");
         let url = format!("http://{address}");
         let public_url = PublicUrl::new("URL", &url).expect("a URL");
-        let public_url = options.with_agents.then_some(public_url);
+        let calls_home = options.with_agents || options.with_hosts;
+        let public_url = calls_home.then_some(public_url);
         let config = api::Config {
             hosts: options.worker.hosts,
             secret_key: options.worker.secret_key.clone(),
+            engines: options.worker.engines.clone(),
             agents: Agents {
                 public_url: public_url.clone(),
-                readiness: match options.with_agents {
+                readiness: match calls_home {
                     true => Readiness::Agent,
                     false => Readiness::Instance,
                 },
@@ -570,6 +581,9 @@ impl World {
             self.names_are_right().await;
         }
         assert_log_is_whole(&self.pool).await;
+        if let Some(sim) = &self.sim {
+            sim.simulator.end_hosts();
+        }
         self.replica.stop().await;
         if let Some(sim) = self.sim {
             sim.stop().await;

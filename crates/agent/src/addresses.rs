@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use if_addrs::{IfAddr, get_if_addrs};
 use ipnet::Ipv4Net;
 
-use crate::{metadata::Metadata, wire::PrivateIp};
+use crate::{http::Transport, machine::Machine, metadata::Metadata, wire::PrivateIp};
 
 /// Interfaces of containers and virtual machines: not the machine's own.
 const OF_CONTAINERS: [&str; 8] = [
@@ -26,8 +26,13 @@ pub struct Addresses {
 }
 
 /// The addresses at this moment.
-pub async fn look(metadata: &mut Metadata) -> Addresses {
+pub async fn look<T: Transport>(metadata: &mut Metadata<T>, machine: &Machine) -> Addresses {
     metadata.look().await;
+    choose(machine.interfaces(), metadata.public_ip())
+}
+
+/// The interfaces of this machine with their names, addresses and the lengths of their networks' prefixes.
+pub(crate) fn interfaces() -> Vec<(String, Ipv4Addr, u8)> {
     let interfaces = get_if_addrs().unwrap_or_else(|error| {
         tracing::warn!("the interfaces' addresses can't be read: {error}");
         Vec::new()
@@ -38,7 +43,7 @@ pub async fn look(metadata: &mut Metadata) -> Addresses {
             IfAddr::V4(v4) => Some((interface.name, v4.ip, v4.prefixlen)),
             IfAddr::V6(_) => None,
         });
-    choose(found, metadata.public_ip())
+    found.collect()
 }
 
 fn choose(

@@ -12,9 +12,9 @@ use crate::{
     config::Config,
     docker::{Docker, Systemd},
     engine::Engine,
-    http::{Transport, Web},
+    http::Transport,
     keys::Keys,
-    machine,
+    machine::{self, Machine},
     metadata::Metadata,
     state::StateFile,
     upgrade::Upgrader,
@@ -55,11 +55,13 @@ impl Default for Pace {
 }
 
 /// What an agent finds around it.
-pub struct Surroundings {
+pub struct Surroundings<T> {
     /// How patient it is.
     pub pace: Pace,
     /// The way to the metadata service.
-    pub web: Web,
+    pub web: T,
+    /// The machine.
+    pub machine: Machine,
     /// What restarts Docker.
     pub systemd: Option<Systemd>,
     /// Where the jitter of its pauses begins.
@@ -71,7 +73,8 @@ pub struct Agent<T> {
     pub(crate) config: Config,
     pub(crate) pace: Pace,
     pub(crate) api: Api<T>,
-    pub(crate) metadata: Metadata,
+    pub(crate) metadata: Metadata<T>,
+    pub(crate) machine: Machine,
     pub(crate) engine: Engine,
     pub(crate) docker: Docker,
     pub(crate) upgrader: Upgrader,
@@ -83,14 +86,16 @@ pub struct Agent<T> {
 
 impl<T: Transport> Agent<T> {
     /// The agent with this configuration.
-    pub fn new(config: Config, transport: T, surroundings: Surroundings) -> Result<Self, Error> {
+    pub fn new(config: Config, transport: T, surroundings: Surroundings<T>) -> Result<Self, Error> {
         let Surroundings {
             pace,
             web,
+            machine,
             systemd,
             seed,
         } = surroundings;
-        let engine = Engine::new(config.docker_socket.clone());
+        let engine = machine.engine(config.docker_socket.clone());
+        let disk = machine.disk();
         Ok(Self {
             pace,
             api: Api::new(transport, &config.host, config.token.clone()),
@@ -103,8 +108,9 @@ impl<T: Transport> Agent<T> {
                 pace.engine,
             ),
             engine,
-            keys: Keys::of(&config.home),
-            state: StateFile::open(&config.home)?,
+            keys: Keys::on(disk.clone(), &config.home),
+            state: StateFile::open_on(disk, &config.home)?,
+            machine,
             addresses: Addresses::default(),
             random: StdRng::seed_from_u64(seed),
             config,

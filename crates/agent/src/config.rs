@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{Error, files};
+use crate::{Error, files::Disk};
 
 /// Where Docker Cloud's agent kept its configuration, key and certificates.
 pub const HOME: &str = "/etc/dockercloud/agent";
@@ -157,8 +157,13 @@ pub struct Config {
 impl Config {
     /// Reads the file of this folder and puts the flags over it.
     pub fn load(home: &Path, flags: Settings) -> Result<Self, Error> {
+        Self::load_from(&Disk::Real, home, flags)
+    }
+
+    /// The same from another disk.
+    pub fn load_from(disk: &Disk, home: &Path, flags: Settings) -> Result<Self, Error> {
         let path = home.join(FILE);
-        let text = files::read(&path).map_err(Error::io("read", &path))?;
+        let text = disk.read(&path).map_err(Error::io("read", &path))?;
         let file = text.map_or(Ok(Settings::default()), |text| {
             serde_json::from_str(&text).map_err(|error| {
                 Error::Config(format!(

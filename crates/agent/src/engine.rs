@@ -1,11 +1,14 @@
 //! The Docker engine, over its own socket.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use crate::http::{HttpError, UnixSocket};
+use crate::{
+    http::{HttpError, UnixSocket},
+    machine::Played,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// As much of a version or a name as the server takes.
@@ -17,6 +20,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub struct Engine {
     socket: UnixSocket,
+    /// Who plays it, where nobody is behind the socket.
+    played: Option<Arc<dyn Played>>,
 }
 
 /// What the engine says of itself.
@@ -93,12 +98,31 @@ impl Engine {
                 path: socket,
                 patience: PATIENCE,
             },
+            played: None,
         }
+    }
+
+    /// That of a machine which somebody plays.
+    pub fn played(machine: Arc<dyn Played>) -> Self {
+        Self {
+            played: Some(machine),
+            ..Self::new("/var/run/docker.sock".into())
+        }
+    }
+
+    /// The machine that is played, if it is one of those.
+    pub(crate) fn player(&self) -> Option<&Arc<dyn Played>> {
+        self.played.as_ref()
     }
 
     /// What it says of itself.
     pub async fn info(&self) -> Result<Info, EngineError> {
         let socket = || self.socket.path.clone();
+        if let Some(machine) = &self.played {
+            return machine
+                .engine()
+                .ok_or_else(|| EngineError::NotRunning(socket()));
+        }
         let answer = self
             .socket
             .get("/info")

@@ -1,16 +1,77 @@
 //! Writing files so that a crash leaves the old content or the new, and keys are never readable by others.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The mode of what only root may read.
 pub const PRIVATE: u32 = 0o600;
 /// The mode of what everybody may read.
 pub const PUBLIC: u32 = 0o644;
+
+/// Where an agent has its own files: on its machine's disk, or in memory, for whoever plays many machines in one process.
+#[derive(Debug, Clone, Default)]
+pub enum Disk {
+    /// This machine's.
+    #[default]
+    Real,
+    /// One of a machine that is played. Clones are the same one.
+    Memory(Arc<Mutex<BTreeMap<PathBuf, String>>>),
+}
+
+impl Disk {
+    /// An empty one in memory.
+    pub fn in_memory() -> Self {
+        Self::Memory(Arc::default())
+    }
+
+    /// As [`write`]; a disk in memory knows no modes.
+    pub fn write(&self, path: &Path, content: &str, mode: u32) -> io::Result<()> {
+        match self {
+            Self::Real => write(path, content.as_bytes(), mode),
+            Self::Memory(files) => {
+                locked(files).insert(path.to_owned(), content.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// As [`read`].
+    pub fn read(&self, path: &Path) -> io::Result<Option<String>> {
+        match self {
+            Self::Real => read(path),
+            Self::Memory(files) => Ok(locked(files).get(path).cloned()),
+        }
+    }
+
+    /// As [`remove`].
+    pub fn remove(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Real => remove(path),
+            Self::Memory(files) => {
+                locked(files).remove(path);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether there is such a file.
+    pub fn has(&self, path: &Path) -> bool {
+        match self {
+            Self::Real => path.exists(),
+            Self::Memory(files) => locked(files).contains_key(path),
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Replaces a file's content at once, and makes its folder if it isn't there.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
@@ -88,6 +149,23 @@ mod tests {
         write(&path, b"whole", PRIVATE).unwrap();
         assert_eq!(mode(&path), PRIVATE);
         assert!(!leftover.exists());
+    }
+
+    #[test]
+    fn a_disk_in_memory_keeps_files_as_the_real_one_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/state.json");
+        for disk in [Disk::Real, Disk::in_memory()] {
+            assert!(!disk.has(&path));
+            assert_eq!(disk.read(&path).unwrap(), None);
+            disk.write(&path, "one", PRIVATE).unwrap();
+            disk.clone().write(&path, "two", PRIVATE).unwrap();
+            assert!(disk.has(&path));
+            assert_eq!(disk.read(&path).unwrap().as_deref(), Some("two"));
+            disk.remove(&path).unwrap();
+            disk.remove(&path).unwrap();
+            assert!(!disk.has(&path));
+        }
     }
 
     #[test]

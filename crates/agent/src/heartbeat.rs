@@ -13,7 +13,6 @@ use crate::{
     docker::DockerError,
     engine::Info,
     http::Transport,
-    machine,
     upgrade::{Outcome, Upgrade, is_order},
     wire::{Heartbeat, HeartbeatAnswer, VERSION},
 };
@@ -52,8 +51,8 @@ impl<T: Transport> Agent<T> {
         };
         let mut backoff = self.backoff();
         self.resume_upgrade();
-        self.addresses = addresses::look(&mut self.metadata).await;
         loop {
+            self.look_at_addresses(&mut life).await;
             let engine = self.look_at_engine(&mut life).await?;
             let pause = match self
                 .api
@@ -99,11 +98,7 @@ impl<T: Transport> Agent<T> {
                     return self.state.change(|state| state.upgrade = Some(upgrade));
                 }
                 () = sleep(self.config.address_interval) => {
-                    let addresses = addresses::look(&mut self.metadata).await;
-                    if addresses != self.addresses {
-                        tracing::info!("this machine's addresses have changed: {addresses:?}");
-                        self.addresses = addresses;
-                        life.reachable = None;
+                    if self.look_at_addresses(life).await {
                         return Ok(());
                     }
                     if !engine_runs && self.engine.info().await.is_ok() {
@@ -112,6 +107,18 @@ impl<T: Transport> Agent<T> {
                 }
             }
         }
+    }
+
+    /// Whether the addresses have changed.
+    async fn look_at_addresses(&mut self, life: &mut Life) -> bool {
+        let addresses = addresses::look(&mut self.metadata, &self.machine).await;
+        let have_changed = addresses != self.addresses;
+        if have_changed {
+            tracing::info!("this machine's addresses have changed: {addresses:?}");
+            self.addresses = addresses;
+            life.reachable = None;
+        }
+        have_changed
     }
 
     /// Looks whether the engine runs, and sets it up when it is time.
@@ -155,14 +162,17 @@ impl<T: Transport> Agent<T> {
         let word = |word: fn(&Info) -> &String| engine.map(word).cloned();
         let root = engine.map(|info| info.docker_root_dir.as_path());
         let root = root.filter(|root| root.is_absolute());
+        let has = self
+            .machine
+            .hardware(root.unwrap_or("/var/lib/docker".as_ref()));
         Heartbeat {
             agent_version: VERSION.to_owned(),
             docker_version: word(|info| &info.server_version),
             docker_execdriver: word(|info| &info.default_runtime),
             docker_graphdriver: word(|info| &info.driver),
-            cpu: machine::cpu(),
-            memory: machine::memory_kb(),
-            disk: machine::disk_gb(root.unwrap_or("/var/lib/docker".as_ref())),
+            cpu: has.cpu,
+            memory: has.memory_kb,
+            disk: has.disk_gb,
             containers: engine.map_or(0, |info| info.containers_running),
             private_ips: self.addresses.private_ips.clone(),
             public_ip: self.addresses.public_ip,

@@ -7,7 +7,10 @@ use rcgen::{
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
 
-use crate::{Error, files};
+use crate::{
+    Error,
+    files::{self, Disk},
+};
 
 /// The files, named as the original agent named them.
 #[derive(Debug, Clone)]
@@ -18,12 +21,19 @@ pub struct Keys {
     pub cert: PathBuf,
     /// The server's authority for clients.
     pub ca: PathBuf,
+    disk: Disk,
 }
 
 impl Keys {
     /// Those of this folder.
     pub fn of(home: &Path) -> Self {
+        Self::on(Disk::Real, home)
+    }
+
+    /// The same on another disk.
+    pub fn on(disk: Disk, home: &Path) -> Self {
         Self {
+            disk,
             key: home.join("key.pem"),
             cert: home.join("cert.pem"),
             ca: home.join("ca.pem"),
@@ -32,7 +42,7 @@ impl Keys {
 
     /// The certificate, in PEM, if it is there with its key.
     pub fn certificate(&self) -> Result<Option<String>, Error> {
-        let read = |path| files::read(path).map_err(Error::io("read", path));
+        let read = |path| self.disk.read(path).map_err(Error::io("read", path));
         let key = read(&self.key)?;
         Ok(read(&self.cert)?.filter(|_| key.is_some()))
     }
@@ -43,7 +53,8 @@ impl Keys {
     pub fn renew(&self, name: &str) -> Result<String, Error> {
         let (key, cert) = make(name)?;
         let write = |path, text: &str, mode| {
-            files::write(path, text.as_bytes(), mode).map_err(Error::io("write", path))
+            let written = self.disk.write(path, text, mode);
+            written.map_err(Error::io("write", path))
         };
         write(&self.key, &key, files::PRIVATE)?;
         write(&self.cert, &cert, files::PUBLIC)?;
@@ -53,27 +64,26 @@ impl Keys {
     /// Keeps the authority, which the server may have changed.
     pub fn keep_authority(&self, pem: &str) -> Result<(), Error> {
         let path = &self.ca;
-        if files::read(path)
-            .map_err(Error::io("read", path))?
-            .as_deref()
-            == Some(pem)
-        {
+        let kept = self.disk.read(path).map_err(Error::io("read", path))?;
+        if kept.as_deref() == Some(pem) {
             return Ok(());
         }
-        files::write(path, pem.as_bytes(), files::PUBLIC).map_err(Error::io("write", path))
+        let written = self.disk.write(path, pem, files::PUBLIC);
+        written.map_err(Error::io("write", path))
     }
 
     /// Whether there is all that mutual TLS needs.
     pub fn are_whole(&self) -> bool {
         [&self.key, &self.cert, &self.ca]
             .into_iter()
-            .all(|path| path.exists())
+            .all(|path| self.disk.has(path))
     }
 
     /// Removes them: the node that they were for is no more.
     pub fn forget(&self) -> Result<(), Error> {
         for path in [&self.key, &self.cert, &self.ca] {
-            files::remove(path).map_err(Error::io("remove", path))?;
+            let removed = self.disk.remove(path);
+            removed.map_err(Error::io("remove", path))?;
         }
         Ok(())
     }

@@ -1,8 +1,94 @@
 //! What the machine has: cores, memory, disk.
 
-use std::{fs, path::Path, thread};
+use std::{
+    fmt::Debug,
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+use crate::{
+    addresses,
+    engine::{Engine, Info},
+    files::Disk,
+};
 
 const GIB: u64 = 1 << 30;
+
+/// The machine that an agent lives on.
+#[derive(Debug, Clone, Default)]
+pub enum Machine {
+    /// The one on which it runs.
+    #[default]
+    This,
+    /// One that somebody plays.
+    Played(Arc<dyn Played>),
+}
+
+/// A machine that somebody plays, to whom it is no more than its agent can tell of it.
+pub trait Played: Debug + Send + Sync {
+    /// The disk with the agent's files.
+    fn disk(&self) -> Disk;
+    /// What it has.
+    fn hardware(&self) -> Hardware;
+    /// Its interfaces with their names, addresses and the lengths of their networks' prefixes.
+    fn interfaces(&self) -> Vec<(String, Ipv4Addr, u8)>;
+    /// What its Docker engine says of itself; `None` while it does not run.
+    fn engine(&self) -> Option<Info>;
+    /// Upgrades its Docker engine.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    fn upgrade_engine(&self) -> Result<(), String>;
+}
+
+/// What a machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hardware {
+    /// How many cores.
+    pub cpu: u64,
+    /// How much memory, in kB.
+    pub memory_kb: u64,
+    /// How large the file system of Docker's data is, in GB.
+    pub disk_gb: u64,
+}
+
+impl Machine {
+    pub(crate) fn disk(&self) -> Disk {
+        match self {
+            Self::This => Disk::Real,
+            Self::Played(machine) => machine.disk(),
+        }
+    }
+
+    pub(crate) fn engine(&self, socket: PathBuf) -> Engine {
+        match self {
+            Self::This => Engine::new(socket),
+            Self::Played(machine) => Engine::played(machine.clone()),
+        }
+    }
+
+    pub(crate) fn interfaces(&self) -> Vec<(String, Ipv4Addr, u8)> {
+        match self {
+            Self::This => addresses::interfaces(),
+            Self::Played(machine) => machine.interfaces(),
+        }
+    }
+
+    /// Docker keeps its data below `docker_root`.
+    pub(crate) fn hardware(&self, docker_root: &Path) -> Hardware {
+        match self {
+            Self::This => Hardware {
+                cpu: cpu(),
+                memory_kb: memory_kb(),
+                disk_gb: disk_gb(docker_root),
+            },
+            Self::Played(machine) => machine.hardware(),
+        }
+    }
+}
 
 /// How many cores.
 pub fn cpu() -> u64 {

@@ -22,8 +22,8 @@ const TOKEN_SECONDS: &str = "21600";
 
 /// The metadata service, and what it has told. What it once told stays true while it does not answer: an address does
 /// not go away because the service is slow.
-pub struct Metadata {
-    web: Web,
+pub struct Metadata<T = Web> {
+    web: T,
     url: Option<String>,
     token: Option<String>,
     instance_id: Option<String>,
@@ -42,9 +42,9 @@ enum Trouble {
     Request(#[from] http::Error),
 }
 
-impl Metadata {
+impl<T: Transport> Metadata<T> {
     /// The service at this URL; `None` where there is none.
-    pub fn new(web: Web, url: Option<String>) -> Self {
+    pub fn new(web: T, url: Option<String>) -> Self {
         Self {
             web,
             url,

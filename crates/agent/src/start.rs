@@ -24,7 +24,7 @@ use crate::{
     docker::Systemd,
     files,
     http::Web,
-    machine,
+    machine::{self, Machine},
     metadata::{self, Metadata},
     systemd,
 };
@@ -95,6 +95,7 @@ async fn run(options: Options) -> Result<ExitCode, Error> {
     let surroundings = Surroundings {
         pace,
         web: web.with_patience(metadata::PATIENCE),
+        machine: Machine::This,
         systemd: Systemd::of_this_machine(),
         seed: rand::random(),
     };

@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{Error, config::Token, files, upgrade::Upgrade};
+use crate::{
+    Error,
+    config::Token,
+    files::{self, Disk},
+    upgrade::Upgrade,
+};
 
 /// The content of `state.json`. Docker Cloud's agent wrote into its configuration file instead; here that file is its
 /// owner's alone.
@@ -39,6 +44,7 @@ pub struct State {
 /// The state with its file: every change is written before the agent acts on it.
 #[derive(Debug)]
 pub struct StateFile {
+    disk: Disk,
     path: PathBuf,
     state: State,
 }
@@ -46,8 +52,13 @@ pub struct StateFile {
 impl StateFile {
     /// Reads the state; a machine that has none is a new one.
     pub fn open(home: &Path) -> Result<Self, Error> {
+        Self::open_on(Disk::Real, home)
+    }
+
+    /// The same on another disk.
+    pub fn open_on(disk: Disk, home: &Path) -> Result<Self, Error> {
         let path = home.join("state.json");
-        let text = files::read(&path).map_err(Error::io("read", &path))?;
+        let text = disk.read(&path).map_err(Error::io("read", &path))?;
         let state = text.map_or(Ok(State::default()), |text| {
             serde_json::from_str(&text).map_err(|error| {
                 Error::Config(format!(
@@ -56,7 +67,7 @@ impl StateFile {
                 ))
             })
         })?;
-        Ok(Self { path, state })
+        Ok(Self { disk, path, state })
     }
 
     /// The state.
@@ -71,13 +82,14 @@ impl StateFile {
         if state == self.state {
             return Ok(());
         }
-        let mut text = serde_json::to_vec_pretty(&state).map_err(|error| Error::Io {
+        let mut text = serde_json::to_string_pretty(&state).map_err(|error| Error::Io {
             action: "write",
             what: self.path.display().to_string(),
             source: error.into(),
         })?;
-        text.push(b'\n');
-        files::write(&self.path, &text, files::PRIVATE).map_err(Error::io("write", &self.path))?;
+        text.push('\n');
+        let written = self.disk.write(&self.path, &text, files::PRIVATE);
+        written.map_err(Error::io("write", &self.path))?;
         self.state = state;
         Ok(())
     }

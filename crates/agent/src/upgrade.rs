@@ -105,7 +105,10 @@ impl Upgrader {
         let (engine, patience) = (self.engine.clone(), self.patience);
         self.running = Some(tokio::spawn(async move {
             let outcome = async {
-                execute(&command, &log).await?;
+                match engine.player() {
+                    Some(machine) => machine.upgrade_engine()?,
+                    None => execute(&command, &log).await?,
+                }
                 let info = engine.info_within(patience).await;
                 info.map(|info| info.server_version)
                     .map_err(|error| format!("after the upgrade, {error}"))

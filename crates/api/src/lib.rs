@@ -50,6 +50,8 @@ pub struct Config {
     pub hosts: domain::host::Settings,
     /// Under which the keys of the authorities are sealed; without it no host can register.
     pub secret_key: Option<pki::SecretKey>,
+    /// How engines are reached.
+    pub engines: engine::Way,
     /// How machines become nodes with an agent.
     pub agents: Agents,
 }
@@ -83,6 +85,7 @@ pub struct App {
     streams: Arc<stream::Streams>,
     hosts: domain::host::Settings,
     secret_key: Option<pki::SecretKey>,
+    engines: engine::Way,
     agents: Arc<Agents>,
     checksums: Arc<install::program::Checksums>,
 }
@@ -96,6 +99,7 @@ impl App {
             streams: Arc::default(),
             hosts: config.hosts,
             secret_key: config.secret_key,
+            engines: config.engines,
             agents: Arc::new(config.agents),
             checksums: Arc::default(),
         }

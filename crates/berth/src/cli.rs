@@ -186,7 +186,7 @@ pub struct SecretOptions {
 }
 
 /// Flags about the hosts behind the nodes.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct HostOptions {
     /// How often, in seconds, the agents on the nodes are to send heartbeats.
     #[arg(long, env = "BERTH_HEARTBEAT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
@@ -197,6 +197,9 @@ pub struct HostOptions {
     /// How long, in seconds, the Docker engine of a node may take to answer.
     #[arg(long, env = "BERTH_PROBE_TIMEOUT_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
     pub probe_timeout_seconds: u64,
+    /// An HTTP proxy through which the Docker engines of nodes are reached, by CONNECT. [default: they are reached straight]
+    #[arg(long, env = "BERTH_ENGINE_PROXY", value_name = "http://HOST:PORT")]
+    pub engine_proxy: Option<engine::Proxy>,
     /// How long, in seconds, a new node may take until its agent has called home and its Docker engine answers.
     #[arg(long, env = "BERTH_REGISTRATION_DEADLINE_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u32).range(10..=86400))]
     pub registration_deadline_seconds: u32,

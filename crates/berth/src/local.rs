@@ -1,10 +1,17 @@
 //! Everything on this machine: a Postgres, a simulated AWS, the API and a worker.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
+use api::Agents;
 use aws::{Connector, Endpoint};
+use domain::{node::Readiness, user_data::PublicUrl};
 use embedded_postgres::{EmbeddedPostgres, Options as PostgresOptions};
-use sim::Simulator;
+use engine::Way;
+use sim::{HostConfig, Simulator};
 use store::PgPool;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +21,9 @@ use uuid::Uuid;
 use crate::{
     Error,
     replica::{self, Answers, Replica},
-    secret_key, sim_flags,
+    secret_key,
+    serve::own_folder,
+    sim_flags,
 };
 
 /// The user of `dev` and `demo`, and the user's key.
@@ -90,6 +99,11 @@ impl SimServer {
         }
     }
 
+    /// The way to the engines of its virtual hosts, whose addresses exist nowhere else.
+    pub fn way_to_engines(&self) -> Way {
+        Way::Through(self.address.into())
+    }
+
     /// Stops serving.
     pub async fn stop(self) {
         self.shutdown.cancel();
@@ -126,6 +140,8 @@ impl Local {
         let clouds = Arc::new(Connector::to(simulator.endpoint()));
         let worker = worker::Config {
             secret_key: Some(secret_key::of_folder(&data_dir)?),
+            engines: simulator.way_to_engines(),
+            public_url: Some(public_url(&listener)?),
             ..options.worker
         };
         let replica = Replica::start(
@@ -135,7 +151,12 @@ impl Local {
             api::Config {
                 hosts: worker.hosts,
                 secret_key: worker.secret_key.clone(),
-                ..api::Config::default()
+                engines: worker.engines.clone(),
+                agents: Agents {
+                    public_url: worker.public_url.clone(),
+                    readiness: Readiness::Agent,
+                    folder: own_folder(),
+                },
             },
             Some((clouds, worker)),
         )?;
@@ -163,6 +184,8 @@ impl Local {
         if let Some(scenario) = self.scenario {
             scenario.abort();
         }
+        // Before what they call comes to its end.
+        self.simulator.simulator.end_hosts();
         self.replica.stop().await;
         self.simulator.stop().await;
         self.pool.close().await;
@@ -171,11 +194,27 @@ impl Local {
     }
 }
 
-/// A simulated AWS whose ids are its own: those of an earlier run may still stand in the database.
+/// The URL of an API for whoever is on this machine, as virtual hosts are.
+fn public_url(listener: &TcpListener) -> Result<PublicUrl, Error> {
+    let mut address = listener
+        .local_addr()
+        .map_err(|error| Error::Io("the socket has no address".into(), error))?;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    PublicUrl::new("listen", &format!("http://{address}"))
+        .map_err(|invalid| Error::Usage(invalid.to_string()))
+}
+
+/// A simulated AWS whose instances live as virtual hosts, and whose ids are its own: those of an earlier run may still stand in the database.
 pub(crate) fn fresh_simulator() -> Simulator {
     let (seed, _) = Uuid::new_v4().as_u64_pair();
     Simulator::new(sim::Config {
         seed,
+        hosts: Some(HostConfig::default()),
         ..sim::Config::default()
     })
 }

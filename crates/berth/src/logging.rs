@@ -12,7 +12,8 @@ use crate::{
 /// Starts logging; `default_level` is for what the user did not say.
 pub(crate) fn start(options: &Logging, default_level: &str) -> Result<(), Error> {
     // What Postgres remarks on in passing ("already exists, skipping") helps nobody.
-    let default_filter = format!("{default_level},sqlx::postgres::notice=warn");
+    // What agents on virtual hosts say is on the consoles of their instances.
+    let default_filter = format!("{default_level},sqlx::postgres::notice=warn,agent=error");
     let filter = options.log.as_deref().unwrap_or(&default_filter);
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Error::Usage(format!("--log {filter:?} is no filter: {error}")))?;

@@ -1,6 +1,6 @@
 //! `berth serve`: the API, the worker or both, on a Postgres of the user's and against AWS.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use api::Agents;
 use aws::{Clouds, Connector};
@@ -9,6 +9,7 @@ use domain::{
     host::{self, Limits},
     node::Readiness,
 };
+use engine::Way;
 
 use crate::{
     Error,
@@ -20,7 +21,8 @@ use crate::{
 
 pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     let secret_key = secret_key::given(&options.secret)?;
-    let hosts = hosts(options.hosts)?;
+    let engines = Way::through(options.hosts.engine_proxy.clone());
+    let hosts = hosts(&options.hosts)?;
     let agents = agents(options.agents)?;
     let listener = replica::bind(options.listen).await?;
     let pool = store::reach(&options.database.database_url, options.database_connections).await?;
@@ -37,6 +39,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
             let config = worker::Config {
                 names: names::zone(options.names, &*clouds).await?,
                 secret_key: secret_key.clone(),
+                engines: engines.clone(),
                 public_url: agents.public_url.clone(),
                 ..config(options.worker, hosts)
             };
@@ -51,6 +54,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         api::Config {
             hosts,
             secret_key,
+            engines,
             agents,
         },
         worker,
@@ -60,7 +64,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     Ok(())
 }
 
-fn hosts(options: HostOptions) -> Result<host::Settings, Error> {
+fn hosts(options: &HostOptions) -> Result<host::Settings, Error> {
     let (heartbeat, silence) = (options.heartbeat_seconds, options.unreachable_after_seconds);
     if silence <= heartbeat {
         return Err(Error::Usage(format!(
@@ -89,12 +93,16 @@ fn agents(options: AgentOptions) -> Result<Agents, Error> {
                 .into(),
         ));
     }
-    let own_folder = || Some(std::env::current_exe().ok()?.parent()?.to_path_buf());
     Ok(Agents {
         public_url: options.public_url,
         readiness: options.readiness,
         folder: options.agent_dir.or_else(own_folder),
     })
+}
+
+/// The folder that this program is in.
+pub(crate) fn own_folder() -> Option<PathBuf> {
+    Some(std::env::current_exe().ok()?.parent()?.to_path_buf())
 }
 
 fn config(options: WorkerOptions, hosts: host::Settings) -> worker::Config {

@@ -5,5 +5,7 @@
 
 mod pinned;
 mod reach;
+mod way;
 
 pub use reach::{PORTS, Unreachable, reach};
+pub use way::{Proxy, Way};

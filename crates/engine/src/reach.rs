@@ -14,12 +14,11 @@ use rustls::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsConnector;
 
-use crate::pinned::Pinned;
+use crate::{Way, pinned::Pinned, way::NoConnection};
 
 /// Where engines listen with TLS: Docker's own port, and the one that the original agent gave its engine.
 pub const PORTS: [u16; 2] = [2376, 2375];
@@ -52,6 +51,14 @@ pub enum Unreachable {
         /// Where.
         address: SocketAddr,
     },
+    /// The proxy does not let us through.
+    #[error("nothing answers at {address}: {said}")]
+    NoWay {
+        /// The host's address.
+        address: IpAddr,
+        /// In the proxy's words.
+        said: String,
+    },
     /// Berth has nothing to show to an engine.
     #[error("the engine was not asked: {said}")]
     NoIdentity {
@@ -68,11 +75,12 @@ pub enum Unreachable {
     },
 }
 
-/// Asks the engine at `address`, which must have the key of `certificate`, for at most `patience`.
+/// Asks the engine at `address`, which must have the key of `certificate`, by this way, for at most `patience`.
 ///
 /// # Errors
 /// [`Unreachable`], with the reason.
 pub async fn reach(
+    way: &Way,
     address: IpAddr,
     certificate: &Certificate,
     identity: &Identity,
@@ -84,7 +92,7 @@ pub async fn reach(
     let reason = Mutex::new(Unreachable::Silent { address });
     // A port that is filtered answers never, so both are asked at the same time.
     let [one, other] =
-        PORTS.map(|port| insist(&connector, SocketAddr::new(address, port), &reason));
+        PORTS.map(|port| insist(way, &connector, SocketAddr::new(address, port), &reason));
     let answered = async {
         tokio::select! {
             () = one => {}
@@ -98,10 +106,22 @@ pub async fn reach(
 }
 
 /// Asks at one port until the engine answers; notes what speaks against it.
-async fn insist(connector: &TlsConnector, address: SocketAddr, reason: &Mutex<Unreachable>) {
-    while let Err(told) = ask(connector, address).await {
+async fn insist(
+    way: &Way,
+    connector: &TlsConnector,
+    address: SocketAddr,
+    reason: &Mutex<Unreachable>,
+) {
+    while let Err(told) = ask(way, connector, address).await {
         if let Some(told) = told {
-            *reason.lock().unwrap_or_else(PoisonError::into_inner) = told;
+            let mut reason = reason.lock().unwrap_or_else(PoisonError::into_inner);
+            // What somebody behind one port said is worth more than that there is no way to the other one.
+            let is_no_way = |it: &Unreachable| {
+                matches!(it, Unreachable::Silent { .. } | Unreachable::NoWay { .. })
+            };
+            if is_no_way(&reason) || !is_no_way(&told) {
+                *reason = told;
+            }
         }
         sleep(ASK_AGAIN_AFTER).await;
     }
@@ -122,8 +142,18 @@ fn connector(certificate: &Certificate, identity: &Identity) -> Result<TlsConnec
 }
 
 /// One question at one port; without a reason nobody listens there.
-async fn ask(connector: &TlsConnector, address: SocketAddr) -> Result<(), Option<Unreachable>> {
-    let stream = TcpStream::connect(address).await.map_err(|_| None)?;
+async fn ask(
+    way: &Way,
+    connector: &TlsConnector,
+    address: SocketAddr,
+) -> Result<(), Option<Unreachable>> {
+    let stream = way.connect(address).await.map_err(|why| match why {
+        NoConnection::Silent => None,
+        NoConnection::Refused(said) => Some(Unreachable::NoWay {
+            address: address.ip(),
+            said,
+        }),
+    })?;
     let name = ServerName::from(address.ip());
     let answer = async {
         let mut engine = connector.connect(name, stream).await?;

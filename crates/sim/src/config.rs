@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hosts::HostConfig;
 use crate::state::Timings;
 
 /// How a simulator begins; [`crate::Simulator`] says what can be changed while it runs.
@@ -31,6 +32,8 @@ pub struct Config {
     pub consistency_ms: Range<u64>,
     /// Simulated time moves by [`crate::Simulator::advance`] only.
     pub manual_clock: bool,
+    /// Whether instances that run act out their user data, with Berth's agent, and how.
+    pub hosts: Option<HostConfig>,
 }
 
 /// The quotas of every account, per region unless the name says otherwise; the defaults are those of a new account
@@ -90,6 +93,7 @@ impl Default for Config {
             throttling: false,
             consistency_ms: 0..0,
             manual_clock: false,
+            hosts: None,
         }
     }
 }
@@ -111,6 +115,7 @@ impl Config {
             boot_ms: self.boot_ms.clone(),
             stop_ms: self.stop_ms,
             terminate_ms: self.terminate_ms,
+            system_ms: self.hosts.as_ref().map_or(0..0, |it| it.boot_ms.clone()),
         }
     }
 }

@@ -7,45 +7,45 @@ use crate::protocol::auth::{Caller, Service};
 use crate::protocol::{Element, Params};
 use crate::server;
 use crate::simulator::Simulator;
-use crate::state::Kind;
+use crate::state::{Millis, Region, Timings};
 
 impl Simulator {
     /// Terminates instances as somebody at the console would. Unknown ids are ignored.
     pub fn console_terminate(&self, account: &str, region: &str, ids: &[&str]) {
-        let (now, timings) = (self.now(), self.config().timings());
-        self.in_region(account, region, |region| {
-            ids.iter()
-                .for_each(|id| region.terminate(id, now, &timings));
-        });
+        self.each_instance(account, region, ids, Region::terminate);
     }
 
     /// Stops instances as somebody at the console would. Unknown ids are ignored.
     pub fn console_stop(&self, account: &str, region: &str, ids: &[&str]) {
-        let (now, timings) = (self.now(), self.config().timings());
-        self.in_region(account, region, |region| {
-            ids.iter().for_each(|id| region.stop(id, now, &timings));
-        });
+        self.each_instance(account, region, ids, Region::stop);
     }
 
     /// Starts stopped instances as somebody at the console would. Unknown ids are ignored.
     pub fn console_start(&self, account: &str, region: &str, ids: &[&str]) {
-        let (now, timings) = (self.now(), self.config().timings());
-        self.in_region(account, region, |region| {
-            for id in ids {
-                region.start(id, now, &timings);
-            }
+        self.each_instance(account, region, ids, |region, id, now, timings| {
+            region.start(id, now, timings);
         });
     }
 
     /// Reboots instances as somebody at the console would: EC2 shows no trace of it, the addresses stay.
     pub fn console_reboot(&self, account: &str, region: &str, ids: &[&str]) {
+        self.each_instance(account, region, ids, Region::reboot);
+    }
+
+    fn each_instance(
+        &self,
+        account: &str,
+        region: &str,
+        ids: &[&str],
+        act: impl Fn(&mut Region, &str, Millis, &Timings),
+    ) {
+        let (now, timings) = (self.now(), self.config().timings());
         self.in_region(account, region, |region| {
-            let known = ids
-                .iter()
-                .filter(|id| region.exists(Kind::Instance, id))
-                .count();
-            tracing::debug!(known, "rebooted instances");
+            for id in ids {
+                act(region, id, now, &timings);
+            }
         });
+        self.stir();
     }
 
     /// Deletes a subnet.
@@ -226,7 +226,8 @@ impl Simulator {
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         let params = Params::new(pairs);
         let now = self.now();
-        server::run(self, &mut self.lock(), &caller, &params, action, now)
-            .map_err(|refusal| format!("{}: {}", refusal.code, refusal.message))
+        let outcome = server::run(self, &mut self.lock(), &caller, &params, action, now);
+        self.stir();
+        outcome.map_err(|refusal| format!("{}: {}", refusal.code, refusal.message))
     }
 }

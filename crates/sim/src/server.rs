@@ -14,13 +14,16 @@ use crate::protocol::auth::{self, Caller, Service};
 use crate::protocol::{ApiError, Element, Outcome, Params};
 use crate::simulator::{Inner, Simulator};
 use crate::view::RecordedCall;
-use crate::{ec2, iam, route53, sts};
+use crate::{ec2, hosts, iam, route53, sts};
 
 /// The size of the largest request; the largest sound one is a launch with 16 KB of user data.
 pub(crate) const MAX_BODY: usize = 1 << 20;
 
 /// A launch that only asks whether it would be allowed is worth telling apart.
 const DRY_LAUNCH: &str = "RunInstances (dry run)";
+
+/// What the names of actions begin with that change nothing for virtual hosts.
+const HARMLESS: [&str; 5] = ["Describe", "Get", "List", "CreateTags", "DeleteTags"];
 
 const HELLO: &str = "This is Berth's AWS simulator: EC2, and some of IAM, STS and Route 53. \
     Try: aws --endpoint-url <this address> ec2 describe-instances\n";
@@ -34,6 +37,9 @@ pub(crate) fn router(simulator: Simulator) -> Router {
 }
 
 async fn answer(State(simulator): State<Simulator>, asked: Request) -> Response {
+    if asked.method() == Method::CONNECT {
+        return hosts::connect(&simulator, asked);
+    }
     let is_rest = route53::is_asked(asked.uri().path());
     if !is_rest && asked.method() == Method::GET && asked.uri().query().is_none() {
         return HELLO.into_response();
@@ -175,6 +181,9 @@ fn dispatch(
     }
     let params = Params::new(pairs);
     let outcome = run(simulator, inner, caller, &params, &action, now);
+    if !HARMLESS.iter().any(|verb| action.starts_with(verb)) {
+        simulator.stir();
+    }
     tracing::debug!(
         action,
         account = caller.account,

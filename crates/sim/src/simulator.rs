@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::{Config, Quotas};
 use crate::faults::{Fault, FaultRule, FaultState, Faults, PlayedFault};
+use crate::hosts::{self, Hosts};
 use crate::limits::{Buckets, Limits};
 use crate::network_view::NetworkView;
 use crate::permissions::{Permissions, Policy};
@@ -29,6 +31,16 @@ struct Shared {
     config: Config,
     clock: Clock,
     inner: Mutex<Inner>,
+    hosts: Option<Arc<Hosts>>,
+}
+
+/// The task that keeps virtual hosts in agreement with the instances; it ends with this.
+struct Conductor(JoinHandle<()>);
+
+impl Drop for Conductor {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// All that changes, behind one lock: calls take microseconds, and their effects come one after another as in EC2.
@@ -58,11 +70,14 @@ impl Simulator {
             request_ids: Ids::new(&[&config.seed.to_string(), "requests"]),
         };
         let clock = Clock::new(config.manual_clock);
+        let hosts = config.hosts.clone();
+        let hosts = hosts.map(|hosts| Arc::new(Hosts::new(hosts, config.seed)));
         Self {
             shared: Arc::new(Shared {
                 config,
                 clock,
                 inner: Mutex::new(inner),
+                hosts,
             }),
         }
     }
@@ -72,7 +87,8 @@ impl Simulator {
         server::router(self.clone()).nest("/_sim", control::router(self.clone()))
     }
 
-    /// Serves until the shutdown, which clears the faults: a call that hangs would keep it from ending.
+    /// Serves until the shutdown, which clears the faults: a call that hangs would keep it from ending. Virtual hosts live
+    /// as long as this.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -81,11 +97,16 @@ impl Simulator {
         let simulator = self.clone();
         let shutdown = async move {
             shutdown.await;
+            simulator.end_hosts();
             simulator.clear_faults();
         };
-        axum::serve(listener, self.router())
+        let hosts = self.virtual_hosts().cloned();
+        let hosts = hosts.map(|it| Conductor(tokio::spawn(hosts::conduct(self.clone(), it))));
+        let served = axum::serve(listener, self.router())
             .with_graceful_shutdown(shutdown)
-            .await
+            .await;
+        drop(hosts);
+        served
     }
 
     /// How often each action was called. A launch with `DryRun` counts as `RunInstances (dry run)`.
@@ -228,6 +249,18 @@ impl Simulator {
     /// Moves simulated time on.
     pub fn advance(&self, ms: u64) {
         self.shared.clock.advance(ms);
+        self.stir();
+    }
+
+    pub(crate) fn virtual_hosts(&self) -> Option<&Arc<Hosts>> {
+        self.shared.hosts.as_ref()
+    }
+
+    /// Something may have changed for instances: virtual hosts follow.
+    pub(crate) fn stir(&self) {
+        if let Some(hosts) = self.virtual_hosts() {
+            hosts.stir();
+        }
     }
 
     pub(crate) fn config(&self) -> &Config {

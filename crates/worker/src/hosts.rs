@@ -46,6 +46,7 @@ pub(crate) struct Hosts {
     pool: PgPool,
     settings: Settings,
     secret_key: Option<SecretKey>,
+    engines: engine::Way,
 }
 
 /// Why no engine is asked by this worker.
@@ -58,6 +59,7 @@ impl Hosts {
             pool,
             settings: config.hosts,
             secret_key: config.secret_key.clone(),
+            engines: config.engines.clone(),
         }
     }
 
@@ -143,7 +145,8 @@ impl Hosts {
             }
         };
         let patience = self.settings.probe_patience;
-        let answered = engine::reach(address, &certificate, &identity, patience).await;
+        let answered =
+            engine::reach(&self.engines, address, &certificate, &identity, patience).await;
         let mut tx = self.pool.begin().await?;
         host::record_probe(&mut tx, due.id, &due.address, answered.is_ok()).await?;
         let changed = host::settle(&mut tx, due.id, self.settings.limits).await?;

@@ -60,6 +60,8 @@ pub struct Config {
     pub hosts: domain::host::Settings,
     /// Under which the keys of the authorities are sealed; without it no engine is asked.
     pub secret_key: Option<pki::SecretKey>,
+    /// How engines are reached.
+    pub engines: engine::Way,
     /// Under which URL the agents of nodes reach Berth; none where no cluster's nodes have any.
     pub public_url: Option<PublicUrl>,
     /// The image of every node; none means Canonical's newest Ubuntu LTS.
@@ -85,6 +87,7 @@ impl Default for Config {
             launch_deadline: Duration::from_secs(15 * 60),
             hosts: domain::host::Settings::default(),
             secret_key: None,
+            engines: engine::Way::Straight,
             public_url: None,
             image: None,
             names: None,

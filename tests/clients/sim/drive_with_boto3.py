@@ -521,6 +521,11 @@ def capacity():
     ec2.delete_subnet(SubnetId=tiny)
 
 
+def console(instance_id):
+    # botocore undoes Base64 by itself.
+    return ec2.get_console_output(InstanceId=instance_id).get("Output", "")
+
+
 @case
 def stop_start_reboot():
     [it] = launch(
@@ -552,7 +557,12 @@ def stop_start_reboot():
     assert change["CurrentState"]["Name"] == "pending"
     reach("running", one)
     assert instance(one)["PublicIpAddress"] != before["PublicIpAddress"]
-    assert ec2.get_console_output(InstanceId=one)["InstanceId"] == one
+    eventually(lambda: "Linux version" in console(one), "a boot on the console")
+    answer = ec2.get_console_output(InstanceId=one, Latest=True)
+    assert (answer["InstanceId"], answer["Timestamp"].year >= 2026) == (one, True)
+    assert "wants no agent of Berth's" in answer["Output"]
+    [host] = [it for it in control("GET", "/hosts?region=sa-east-1") if it["instance_id"] == one]
+    assert (host["agent"], host["node"], host["has_network"]) == ("none", None, True)
     control("POST", "/console/terminate", {"region": "sa-east-1", "instance_ids": [one]})
     reach("terminated", one)
     [view] = [it for it in control("GET", "/instances?region=sa-east-1") if it["id"] == one]

@@ -84,6 +84,7 @@ impl Machine {
                 heartbeat: Duration::from_secs(3600),
             },
             web: web(),
+            machine: crate::machine::Machine::This,
             systemd: None,
             seed: 1,
         };

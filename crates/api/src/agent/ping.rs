@@ -52,7 +52,8 @@ pub(crate) async fn ping(
         tracing::info!(node = %agent.node, "node {} has announced no certificate to ask for", agent.node);
         return Ok(Json(Reachability { reachable: false }));
     };
-    let answered = engine::reach(address, &certificate, &identity, app.hosts.probe_patience).await;
+    let patience = app.hosts.probe_patience;
+    let answered = engine::reach(&app.engines, address, &certificate, &identity, patience).await;
     if let Err(why) = &answered {
         tracing::info!(node = %agent.node, %why, "the engine of node {} can't be reached", agent.node);
     }

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::default_account;
 use crate::faults::FaultState;
+use crate::hosts::HostView;
 use crate::network_view::NetworkView;
 use crate::server::{self, MAX_BODY};
 use crate::simulator::Simulator;
@@ -56,6 +57,7 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .route("/calls", get(calls).delete(reset_calls))
         .route("/throttled", get(throttled))
         .route("/recorded", get(recorded))
+        .route("/hosts", get(hosts))
         .route("/instances", get(instances))
         .route("/network", get(network))
         .route(
@@ -82,6 +84,13 @@ async fn reset_calls(State(simulator): State<Simulator>) -> StatusCode {
 
 async fn recorded(State(simulator): State<Simulator>) -> Json<Vec<RecordedCall>> {
     Json(simulator.recorded())
+}
+
+async fn hosts(
+    State(simulator): State<Simulator>,
+    Query(place): Query<Place>,
+) -> Json<Vec<HostView>> {
+    Json(simulator.hosts(&place.account, &place.region))
 }
 
 async fn instances(

@@ -57,6 +57,16 @@ pub(crate) enum Order {
     Fault(FaultRule),
     #[serde(rename = "hide")]
     Hide(HideOrder),
+    #[serde(rename = "host/dead-on-arrival")]
+    DeadOnArrival(DeadOrder),
+    #[serde(rename = "host/kill-agent")]
+    KillAgent(OfInstances),
+    #[serde(rename = "host/lose-network")]
+    LoseNetwork(OfInstances),
+    #[serde(rename = "host/restart-agent")]
+    RestartAgent(OfInstances),
+    #[serde(rename = "host/restore-network")]
+    RestoreNetwork(OfInstances),
     #[serde(rename = "policy")]
     Policy(PolicyOrder),
     #[serde(rename = "quotas")]
@@ -105,14 +115,17 @@ impl Capacity {
             let region = &*self.region;
             return Err(format!("zone: there is no '{}' in {region}", self.zone));
         }
-        let mut types = catalogue::instance_types().iter();
-        if !types.any(|it| wildcard(&self.instance_type, &it.name)) {
-            return Err(format!(
-                "instance_type: there is no '{}'",
-                self.instance_type
-            ));
-        }
+        known_type(&self.instance_type)
+    }
+}
+
+/// Refuses what no instance type is called.
+fn known_type(pattern: &str) -> Result<(), String> {
+    let mut types = catalogue::instance_types().iter();
+    if types.any(|it| wildcard(pattern, &it.name)) {
         Ok(())
+    } else {
+        Err(format!("instance_type: there is no '{pattern}'"))
     }
 }
 
@@ -146,6 +159,23 @@ pub(crate) struct OfInstance {
     account: String,
     region: RegionName,
     instance_id: String,
+}
+
+/// Whether agents of a type never start.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeadOrder {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: RegionName,
+    instance_type: String,
+    on: bool,
+}
+
+impl DeadOrder {
+    fn check(&self) -> Result<(), String> {
+        known_type(&self.instance_type)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -290,6 +320,7 @@ impl Order {
         match &order {
             Self::Bucket(it) => limits::check(&it.action, it.buckets())?,
             Self::Capacity(it) => it.check()?,
+            Self::DeadOnArrival(it) => it.check()?,
             Self::Consistency(it) if it.min_ms > it.max_ms => {
                 return Err(format!(
                     "min_ms: {} is greater than max_ms, {}",
@@ -360,6 +391,17 @@ impl Order {
             Self::Deny(it) => sim.deny(&it.access_key, &it.action),
             Self::Fault(rule) => return Ok(Some(json!({"id": sim.add_fault(rule)}))),
             Self::Hide(it) => sim.hide(&it.account, &it.region, &it.rule())?,
+            Self::DeadOnArrival(it) => {
+                sim.set_dead_on_arrival(&it.account, &it.region, &it.instance_type, it.on)?;
+            }
+            Self::KillAgent(it) => sim.kill_agent(&it.account, &it.region, &it.ids())?,
+            Self::LoseNetwork(it) => {
+                sim.set_network(&it.account, &it.region, &it.ids(), false)?;
+            }
+            Self::RestartAgent(it) => sim.restart_agent(&it.account, &it.region, &it.ids())?,
+            Self::RestoreNetwork(it) => {
+                sim.set_network(&it.account, &it.region, &it.ids(), true)?;
+            }
             Self::Policy(it) => sim.set_policy(&it.access_key, it.document())?,
             Self::Quotas(quotas) => sim.set_quotas(quotas),
             Self::Throttling(it) => sim.set_throttling(it.on),

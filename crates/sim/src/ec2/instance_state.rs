@@ -1,5 +1,8 @@
 //! Stopping, starting, rebooting and terminating instances.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::describe_instances::state;
 use super::run_instances::{insufficient_capacity, too_many_vcpus};
 use crate::call::Call;
@@ -137,8 +140,11 @@ pub(crate) fn reboot(call: &mut Call<'_>) -> Outcome {
     check(call.look()?.region, &ids, "rebooted", |it| {
         it == Phase::Running
     })?;
-    // A reboot leaves no trace: state, addresses and launch time stay.
-    call.change()?;
+    let (now, timings) = (call.now, timings(call));
+    let region = call.change()?.region;
+    for id in ids {
+        region.reboot(id, now, &timings);
+    }
     Ok(Element::done())
 }
 
@@ -146,9 +152,12 @@ pub(crate) fn console_output(call: &mut Call<'_>) -> Outcome {
     let id = call.id("InstanceId", Kind::Instance)?;
     call.params.flag("Latest")?;
     let now = iso(call.now);
-    call.read()?.region.all_exist(Kind::Instance, &[id])?;
+    let region = call.read()?.region;
+    region.all_exist(Kind::Instance, &[id])?;
+    // What virtual hosts write is posted at once, as `Latest` has it on Nitro instances; without them there is nothing.
+    let console = region.instances.get(id).map(|it| it.console.text());
     Ok(Element::answer()
         .text("instanceId", id)
         .text("timestamp", now)
-        .text("output", ""))
+        .text("output", STANDARD.encode(console.unwrap_or_default())))
 }

@@ -1,14 +1,16 @@
 //! RunInstances: the client token, the checks that a dry run makes too, and the launch.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 use super::describe_instances::reservation;
 use super::launch::{self, Request};
 use super::launch_plan::Plan;
 use super::subnets;
 use crate::call::Call;
+use crate::hosts::ConsoleLog;
 use crate::protocol::{ApiError, Element, Outcome};
-use crate::state::{Association, Instance, Kind, Launch, Millis, Phase, Region, Volume};
+use crate::state::{Association, Boot, Instance, Kind, Launch, Millis, Phase, Region, Volume};
 
 pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
     let request = Request::read(call)?;
@@ -58,7 +60,11 @@ pub(crate) fn run(call: &mut Call<'_>) -> Outcome {
             &reservation_id,
             order,
             ip,
-            Start { now, boot },
+            &Start {
+                now,
+                boot,
+                system_ms: &timings.system_ms,
+            },
         ));
     }
     if let Some(key) = key {
@@ -166,9 +172,10 @@ pub(crate) fn insufficient_capacity(kind: &str, zone: &str) -> ApiError {
     )
 }
 
-struct Start {
+struct Start<'a> {
     now: Millis,
     boot: u64,
+    system_ms: &'a Range<u64>,
 }
 
 /// Makes one instance with its root volume and its tags.
@@ -179,7 +186,11 @@ fn start(
     reservation: &str,
     order: (u64, u32),
     ip: Ipv4Addr,
-    Start { now, boot }: Start,
+    &Start {
+        now,
+        boot,
+        system_ms,
+    }: &Start<'_>,
 ) -> String {
     let id = region.ids.next(Kind::Instance.prefix());
     let wants_public_ip = request.public_ip.unwrap_or(plan.subnet.map_public_ip);
@@ -188,6 +199,7 @@ fn start(
         allocation: None,
     });
     let volume = volume(region, plan, request, &id, now);
+    let running = now.saturating_add(boot);
     let mac = region.ids.number().to_be_bytes();
     let instance = Instance {
         id: id.clone(),
@@ -201,9 +213,9 @@ fn start(
         vpc: plan.subnet.vpc.clone(),
         zone: plan.subnet.zone.clone(),
         zone_id: plan.subnet.zone_id.clone(),
-        phase: Phase::Pending {
-            until: now.saturating_add(boot),
-        },
+        phase: Phase::Pending { until: running },
+        boot: Boot::new(&id, 1, running, system_ms),
+        console: ConsoleLog::default(),
         launched: now,
         reason: None,
         interface: region.ids.next(Kind::Interface.prefix()),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
-use super::Millis;
+use super::{Ids, Millis};
+use crate::hosts::ConsoleLog;
 
 /// An instance.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Instance {
     pub zone: String,
     pub zone_id: String,
     pub phase: Phase,
+    pub boot: Boot,
+    pub console: ConsoleLog,
     pub launched: Millis,
     /// Why the last change happened, in EC2's words.
     pub reason: Option<(&'static str, &'static str, Millis)>,
@@ -81,6 +84,26 @@ pub(crate) enum Phase {
     Stopped,
     ShuttingDown { until: Millis },
     Terminated { since: Millis },
+}
+
+/// The boot of an instance's system that is under way, or was the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Boot {
+    /// From 1, counted over stops, starts and reboots.
+    pub number: u32,
+    /// When it is through.
+    pub until: Millis,
+}
+
+impl Boot {
+    /// A boot that begins at `from`. Its length hangs on the instance and the number alone.
+    pub(crate) fn new(instance: &str, number: u32, from: Millis, takes: &Range<u64>) -> Self {
+        let takes = Ids::new(&[instance, "boot", &number.to_string()]).within(takes);
+        Self {
+            number,
+            until: from.saturating_add(takes),
+        }
+    }
 }
 
 /// A phase without its times.
@@ -163,6 +186,8 @@ pub(crate) struct Timings {
     pub boot_ms: Range<u64>,
     pub stop_ms: u64,
     pub terminate_ms: u64,
+    /// How long the system takes once the instance runs.
+    pub system_ms: Range<u64>,
 }
 
 /// An EBS volume; each is the root of an instance, or was.

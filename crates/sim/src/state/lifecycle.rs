@@ -1,6 +1,6 @@
 //! The life of instances: what time, stopping, starting and terminating do to them and to what belongs to them.
 
-use super::{Association, Instance, Millis, Phase, Region, Timings};
+use super::{Association, Boot, Instance, Millis, Phase, Region, Timings};
 
 /// How long EC2 shows a terminated instance ("Terminate Amazon EC2 instances": about an hour).
 const TERMINATED_VISIBLE_MS: u64 = 3_600_000;
@@ -76,9 +76,10 @@ impl Region {
         if instance.phase != Phase::Stopped {
             return false;
         }
-        instance.phase = Phase::Pending {
-            until: now.saturating_add(boot),
-        };
+        let until = now.saturating_add(boot);
+        instance.phase = Phase::Pending { until };
+        let number = instance.boot.number + 1;
+        instance.boot = Boot::new(id, number, until, &timings.system_ms);
         instance.launched = now;
         instance.reason = None;
         if instance.wants_public_ip && instance.public.is_none() {
@@ -88,6 +89,16 @@ impl Region {
             });
         }
         true
+    }
+
+    /// Boots the system of an instance that runs anew. To EC2 it leaves no trace: state, addresses and launch time stay.
+    pub(crate) fn reboot(&mut self, id: &str, now: Millis, timings: &Timings) {
+        if let Some(instance) = self.instances.any_mut(id)
+            && instance.phase == Phase::Running
+        {
+            let number = instance.boot.number + 1;
+            instance.boot = Boot::new(id, number, now, &timings.system_ms);
+        }
     }
 
     /// Stops an instance. The pool's address goes at once, an elastic one stays.

@@ -18,12 +18,12 @@ use crate::route53::Zones;
 pub(crate) use iam::{Iam, Profile, Role};
 pub(crate) use ids::Ids;
 pub(crate) use instance::{
-    Association, Instance, Launch, Metadata, Phase, PhaseKind, Timings, Volume,
+    Association, Boot, Instance, Launch, Metadata, Phase, PhaseKind, Timings, Volume,
 };
 pub(crate) use network::{
     Address, AddressUse, Gateway, Route, RouteTable, Subnet, TableAssociation, Vpc, public_dns_name,
 };
-pub(crate) use region::Region;
+pub(crate) use region::{PublicAddresses, Region};
 pub(crate) use resource::Kind;
 pub(crate) use security_group::{Group, Rule, Source};
 
@@ -37,6 +37,7 @@ pub(crate) struct World {
     accounts: BTreeMap<String, Account>,
     /// How long what is made from now on is not seen.
     pub consistency_ms: Range<u64>,
+    public_addresses: PublicAddresses,
 }
 
 /// One account: its identities and hosted zones are global, everything else is per region.
@@ -72,12 +73,23 @@ impl World {
                 zones: Zones::new(Ids::new(&[&seed, account, "route53"])),
                 regions: BTreeMap::new(),
             });
+        let pool = self.public_addresses.clone();
         let there = found.regions.entry(region.to_owned()).or_insert_with(|| {
             let ids = Ids::new(&[&seed, account, region]);
-            Region::new(account, region, ids)
+            Region::new(account, region, ids, pool)
         });
         there.consistency_ms = self.consistency_ms.clone();
         there.settle(now);
         (&mut found.iam, &mut found.zones, there)
+    }
+
+    /// Shows every region of every account, with all changes that time has brought.
+    pub(crate) fn each_region(&mut self, now: Millis, mut show: impl FnMut(&Region)) {
+        for account in self.accounts.values_mut() {
+            for region in account.regions.values_mut() {
+                region.settle(now);
+                show(region);
+            }
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ipnet::Ipv4Net;
 
@@ -22,6 +24,17 @@ use crate::protocol::filter::Tags;
 /// simulated node has the address of somebody's machine.
 const PUBLIC_POOL: u32 = u32::from_be_bytes([198, 18, 0, 0]);
 const PUBLIC_POOL_SIZE: u32 = 1 << 17;
+
+/// The pool of public addresses, which all accounts and regions share. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PublicAddresses(Arc<AtomicU32>);
+
+impl PublicAddresses {
+    /// Which address of the pool is the next; greater than the pool when it was gone through once.
+    fn next(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
 
 /// A region of an account.
 #[derive(Debug)]
@@ -50,13 +63,18 @@ pub(crate) struct Region {
     pub capacity: BTreeMap<Place, u32>,
     pub launch_count: u64,
     pub(super) tags: BTreeMap<String, Tags>,
-    last_public: u32,
+    public_addresses: PublicAddresses,
 }
 
 static NO_TAGS: Tags = Tags::new();
 
 impl Region {
-    pub(crate) fn new(account: &str, name: &str, ids: Ids) -> Self {
+    pub(crate) fn new(
+        account: &str,
+        name: &str,
+        ids: Ids,
+        public_addresses: PublicAddresses,
+    ) -> Self {
         let mut region = Self {
             account: account.to_owned(),
             name: name.to_owned(),
@@ -77,7 +95,7 @@ impl Region {
             capacity: BTreeMap::new(),
             launch_count: 0,
             tags: BTreeMap::new(),
-            last_public: 0,
+            public_addresses,
         };
         region.add_default_vpc();
         region
@@ -192,16 +210,17 @@ impl Region {
     /// An address of the public pool that is not in use.
     pub(crate) fn new_public_ip(&mut self) -> Ipv4Addr {
         let nth = |number: u32| Ipv4Addr::from(PUBLIC_POOL + number % PUBLIC_POOL_SIZE);
-        self.last_public += 1;
+        let next = self.public_addresses.next();
         // Before the pool was gone through once no address can be in use.
-        if self.last_public >= PUBLIC_POOL_SIZE {
-            let used: BTreeSet<Ipv4Addr> = self.public_ips().collect();
-            let from = self.last_public;
-            let free = (from..from + PUBLIC_POOL_SIZE).find(|it| !used.contains(&nth(*it)));
-            // With more public addresses than the pool has, one is given twice.
-            self.last_public = PUBLIC_POOL_SIZE + free.unwrap_or(from) % PUBLIC_POOL_SIZE;
+        if next < PUBLIC_POOL_SIZE {
+            return nth(next);
         }
-        nth(self.last_public)
+        let used: BTreeSet<Ipv4Addr> = self.public_ips().collect();
+        let mut all = (1..PUBLIC_POOL_SIZE).map(|_| nth(self.public_addresses.next()));
+        let free = Some(nth(next)).filter(|ip| !used.contains(ip));
+        let free = free.or_else(|| all.find(|ip| !used.contains(ip)));
+        // With more public addresses than the pool has, one is given twice.
+        free.unwrap_or(nth(next))
     }
 
     fn public_ips(&self) -> impl Iterator<Item = Ipv4Addr> {
@@ -242,6 +261,24 @@ impl Region {
     pub(crate) fn route_is_active(&self, table: &RouteTable, route: &Route) -> bool {
         let attached = |gateway: &Gateway| gateway.vpc.as_ref() == Some(&table.vpc);
         route.gateway == LOCAL || self.gateways.any(&route.gateway).is_some_and(attached)
+    }
+
+    /// Whether there is a route to the internet from a subnet, by its own route table or the main one.
+    pub(crate) fn leads_out(&self, subnet: &str, vpc: &str) -> bool {
+        let uses = |table: &&RouteTable| {
+            let mut uses = table.associations.iter();
+            uses.any(|it| it.subnet.as_deref() == Some(subnet))
+        };
+        let own = self.route_tables.all().find(uses);
+        let is_main = |table: &&RouteTable| table.vpc == vpc && table.is_main();
+        let table = own.or_else(|| self.route_tables.all().find(is_main));
+        table.is_some_and(|table| {
+            table.routes.iter().any(|route| {
+                route.destination == Ipv4Net::default()
+                    && route.gateway != LOCAL
+                    && self.route_is_active(table, route)
+            })
+        })
     }
 
     pub(crate) fn tags(&self, id: &str) -> &Tags {
@@ -301,7 +338,7 @@ mod tests {
 
     #[test]
     fn an_address_comes_again_only_when_nobody_has_it_any_more() {
-        let mut region = Region::new("1", "us-east-1", Ids::new(&[]));
+        let mut region = Region::new("1", "us-east-1", Ids::new(&[]), PublicAddresses::default());
         let first = region.new_public_ip();
         let kept = Address {
             id: "eipalloc-1".to_owned(),

@@ -4,6 +4,7 @@ mod consistency;
 mod control;
 mod faults;
 mod hiding;
+mod hosts;
 mod launch;
 mod launch_refusals;
 mod life;

@@ -1,0 +1,124 @@
+//! How an agent's calls leave its machine, and what the console shows of them.
+
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use agent::http::{HttpError, Transport, Web};
+use axum::body::Bytes;
+use axum::http::{Request, Response, StatusCode};
+
+use super::machine::Machine;
+use super::{locked, metadata};
+
+/// As the agent itself waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// As much of a refusal as the console shows.
+const EXCERPT: usize = 200;
+
+/// The ways out of this process, which all machines share. Connections are kept: thousands of agents that open one for
+/// each heartbeat would use up the ports of the machine that plays them.
+#[derive(Clone, Default)]
+pub(super) struct Roads {
+    plain: Arc<OnceLock<Option<reqwest::Client>>>,
+    secure: Arc<OnceLock<Option<Web>>>,
+}
+
+impl Roads {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        if request.uri().scheme_str() == Some("https") {
+            let web = self.secure.get_or_init(|| Web::new(None, PATIENCE).ok());
+            let web = web.as_ref().ok_or_else(|| no_way("TLS can't be used"))?;
+            return web.send(request).await;
+        }
+        let client = self.plain.get_or_init(|| {
+            let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+            client.build().ok()
+        });
+        let client = client
+            .as_ref()
+            .ok_or_else(|| no_way("there is no HTTP client"))?;
+        let to = request.uri().to_string();
+        let failed =
+            |error: reqwest::Error| HttpError::Connect(to.clone(), io::Error::other(error));
+        let request = reqwest::Request::try_from(request).map_err(failed)?;
+        let answer = client.execute(request).await.map_err(failed)?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(failed)?;
+        let mut answer = Response::new(body);
+        *answer.status_mut() = status;
+        Ok(answer)
+    }
+}
+
+fn no_way(reason: &str) -> HttpError {
+    HttpError::Body(reason.into())
+}
+
+/// What an agent calls by: its metadata service in this process, and its server by one of the [`Roads`].
+#[derive(Clone)]
+pub(super) struct Wire {
+    machine: Arc<Machine>,
+    roads: Roads,
+    /// What the console showed last, so that what is tried again and again is one line.
+    shown: Arc<Mutex<String>>,
+}
+
+impl Wire {
+    pub(super) fn new(machine: Arc<Machine>, roads: Roads) -> Self {
+        Self {
+            machine,
+            roads,
+            shown: Arc::default(),
+        }
+    }
+
+    async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        if !self.machine.can_call() {
+            let to = request.uri().authority();
+            let to = to.map_or_else(String::new, ToString::to_string);
+            return Err(HttpError::Connect(
+                to,
+                io::ErrorKind::NetworkUnreachable.into(),
+            ));
+        }
+        self.roads.send(request).await
+    }
+
+    fn show(&self, what: &str, outcome: &Result<Response<Bytes>, HttpError>) {
+        let line = match outcome {
+            Ok(answer) if is_success(answer.status()) => format!("{what}: {}", answer.status()),
+            Ok(answer) => {
+                let said = String::from_utf8_lossy(answer.body());
+                let said: String = said
+                    .chars()
+                    .map(|char| if char.is_control() { ' ' } else { char })
+                    .take(EXCERPT)
+                    .collect();
+                format!("{what}: {}: {said}", answer.status())
+            }
+            Err(error) => format!("{what}: {error}"),
+        };
+        let mut shown = locked(&self.shown);
+        if *shown != line {
+            self.machine.say("berth-agent[1042]", &line);
+            *shown = line;
+        }
+    }
+}
+
+fn is_success(status: StatusCode) -> bool {
+    status.is_success()
+}
+
+impl Transport for Wire {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        if request.uri().host() == Some(metadata::ADDRESS) {
+            return self.machine.metadata(&request);
+        }
+        let what = format!("{} {}", request.method(), request.uri());
+        let outcome = self.call(request).await;
+        self.show(&what, &outcome);
+        outcome
+    }
+}

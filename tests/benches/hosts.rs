@@ -1,0 +1,191 @@
+//! What 10,000 virtual hosts cost: `cargo bench -p tests --bench hosts`. Their agents call a server that only nods, in
+//! this process, so that its part is counted with theirs. Prints the figures, and fails where one breaks its limit.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and what goes wrong ends it"
+)]
+
+use std::{
+    env, fs,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use aws::{Clouds, Connector};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    routing::{patch, post},
+};
+use berth::local::SimServer;
+use domain::{catalogue::Architecture, launch::LaunchRequest};
+use rcgen::generate_simple_self_signed;
+use serde_json::{Value, json};
+use sim::{HostConfig, Simulator};
+use tests::{ACCOUNT, theirs};
+use tokio::{net::TcpListener, time::sleep};
+use uuid::Uuid;
+
+const REGION: &str = "us-east-1";
+/// As EC2 launches them, many at once.
+const BATCH: u32 = 500;
+/// How many there are, where no argument says otherwise.
+const HOSTS: u32 = 10_000;
+const HEARTBEAT_SECONDS: u32 = 30;
+/// For so long they are watched.
+const WATCHED: Duration = Duration::from_secs(60);
+/// How much of a core they may cost.
+const MOST_OF_A_CORE: f64 = 0.5;
+/// The clock of /proc/self/stat (USER_HZ), the same on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+#[derive(Clone)]
+struct Server {
+    authority: Arc<String>,
+    announced: Arc<AtomicU64>,
+    heartbeats: Arc<AtomicU64>,
+}
+
+fn main() -> ExitCode {
+    let count = env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(measure(count.unwrap_or(HOSTS)))
+}
+
+async fn measure(count: u32) -> ExitCode {
+    let authority = generate_simple_self_signed([]).expect("a certificate");
+    let authority = authority.cert.pem();
+    let server = Server {
+        authority: Arc::new(authority),
+        announced: Arc::default(),
+        heartbeats: Arc::default(),
+    };
+    let url = serve(server.clone()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let simulator = Simulator::new(sim::Config {
+        hosts: Some(HostConfig::default()),
+        ..sim::Config::default()
+    });
+    let sim = SimServer::start(simulator, listener).expect("a simulator");
+    let (memory, cpu, began) = (resident_mb(), cpu_seconds(), Instant::now());
+    launch(&sim, &url, count).await;
+    while server.announced.load(Ordering::Relaxed) < count.into() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    println!(
+        "{count} hosts: all have called home {:.1} s after the first launch, for {:.1} s of CPU time; {:.1} kB of memory each",
+        began.elapsed().as_secs_f64(),
+        cpu_seconds() - cpu,
+        (resident_mb() - memory) * 1024.0 / f64::from(count)
+    );
+    let (heartbeats, cpu) = (server.heartbeats.load(Ordering::Relaxed), cpu_seconds());
+    sleep(WATCHED).await;
+    let heartbeats = server.heartbeats.load(Ordering::Relaxed) - heartbeats;
+    let of_a_core = (cpu_seconds() - cpu) / WATCHED.as_secs_f64();
+    let keeps = of_a_core < MOST_OF_A_CORE;
+    println!(
+        "{heartbeats} heartbeats in {} s cost {of_a_core:.3} of a core (under {MOST_OF_A_CORE}: {})",
+        WATCHED.as_secs(),
+        if keeps { "ok" } else { "BROKEN" }
+    );
+    sim.simulator.end_hosts();
+    sim.stop().await;
+    if keeps {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Launches them as their owner, over all zones.
+async fn launch(sim: &SimServer, url: &str, count: u32) {
+    let configuration = json!({"Host": url, "Token": "a"}).to_string();
+    let user_data = json!({"write_files": [
+        {"path": "/etc/dockercloud/agent/dockercloud-agent.conf", "content": configuration},
+    ]});
+    let cloud = Connector::to(sim.endpoint()).cloud(REGION).await;
+    let image = cloud.newest_image(Architecture::Amd64).await;
+    let image = image.expect("images").expect("an image");
+    let subnets = sim.simulator.network(ACCOUNT, REGION).subnets;
+    let offered = subnets.iter().filter(|subnet| !subnet.zone.ends_with('e'));
+    for (number, subnet) in (0..count.div_ceil(BATCH)).zip(offered.cycle()) {
+        let request = LaunchRequest {
+            image_id: image.id.clone(),
+            root_device: image.root_device.clone(),
+            instance_type: "t3.micro".into(),
+            subnet_id: subnet.id.clone(),
+            security_group_ids: vec![],
+            instance_profile: None,
+            disk_gb: 8,
+            user_data: format!("#cloud-config\n{user_data}\n"),
+            tags: theirs(),
+        };
+        // A client of its own for each batch: one alone would launch as slowly as EC2 lets an account.
+        let cloud = Connector::to(sim.endpoint()).cloud(REGION).await;
+        let these = BATCH.min(count - number * BATCH);
+        let turn = cloud.turn_to_launch(these).await.expect("a turn");
+        let token = number.to_string();
+        let launched = cloud.run_instances(turn, &request, &token, these).await;
+        launched.expect("instances");
+    }
+}
+
+/// A server that nods to everything.
+async fn serve(server: Server) -> String {
+    let app = Router::new()
+        .route("/api/agent/v1/node/", post(register))
+        .route("/api/agent/v1/node/{uuid}/", patch(announce))
+        .route("/api/agent/v1/node/{uuid}/heartbeat/", post(hear))
+        .route(
+            "/api/agent/v1/node/{uuid}/ping/",
+            post(async || Json(json!({"reachable": true}))),
+        )
+        .with_state(server);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+async fn register(State(server): State<Server>) -> (StatusCode, Json<Value>) {
+    let form = json!({"uuid": Uuid::new_v4(), "user_ca_cert": *server.authority});
+    (StatusCode::CREATED, Json(form))
+}
+
+async fn announce(
+    State(server): State<Server>,
+    axum::extract::Path(uuid): axum::extract::Path<Uuid>,
+) -> Json<Value> {
+    server.announced.fetch_add(1, Ordering::Relaxed);
+    Json(json!({"uuid": uuid, "user_ca_cert": *server.authority}))
+}
+
+async fn hear(State(server): State<Server>) -> Json<Value> {
+    server.heartbeats.fetch_add(1, Ordering::Relaxed);
+    Json(json!({"heartbeat_seconds": HEARTBEAT_SECONDS, "state": "Deployed"}))
+}
+
+fn resident_mb() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kb = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+    kb.expect("a size") / 1024.0
+}
+
+/// The CPU time of this process so far.
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
+    // The program's name, in brackets, may hold anything.
+    let (_, rest) = stat.rsplit_once(')').expect("a name");
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let ticks = |at: usize| fields[at].parse::<f64>().expect("a number");
+    (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+}
