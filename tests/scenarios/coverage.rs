@@ -25,13 +25,7 @@ const EVERYBODYS: [&str; 4] = [
 /// There are no services.
 const NOBODYS: [&str; 1] = ["GET /api/app/v1/service/{uuid}/"];
 /// What is outside of `/api/` is in no namespace.
-const WITHOUT_NAMESPACE: [&str; 5] = [
-    "GET /agent/install.sh",
-    "GET /agent/{program}",
-    "GET /auth/",
-    "GET /healthz",
-    "GET /readyz",
-];
+const WITHOUT_NAMESPACE: [&str; 3] = ["GET /auth/", "GET /healthz", "GET /readyz"];
 
 /// An agent's credential is a token, which the scenarios of agents try out; its namespace is that of the token. What makes
 /// a machine one with an agent needs none.
