@@ -33,8 +33,9 @@ const WITHOUT_NAMESPACE: [&str; 5] = [
     "GET /readyz",
 ];
 
-/// An agent's credential is a token, which the scenarios of agents try out; its namespace is that of the token.
-const OF_AGENTS: &str = "/api/agent/";
+/// An agent's credential is a token, which the scenarios of agents try out; its namespace is that of the token. What makes
+/// a machine one with an agent needs none.
+const OF_AGENTS: [&str; 2] = ["/api/agent/", "/agent/"];
 
 /// An operation of the specification.
 struct Operation {
@@ -104,7 +105,11 @@ fn operations() -> Vec<Operation> {
 
 fn operations_of_users() -> Vec<Operation> {
     let mut operations = operations();
-    operations.retain(|operation| !operation.template.starts_with(OF_AGENTS));
+    operations.retain(|operation| {
+        !OF_AGENTS
+            .iter()
+            .any(|of_agents| operation.template.starts_with(of_agents))
+    });
     operations
 }
 

@@ -1,14 +1,10 @@
 //! Internet gateways: each VPC keeps its own, whatever happens to them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sim::{Fault, FaultRule, GatewayView};
 use tests::{ACCOUNT, World, theirs, wait_for};
 
 const REGION: &str = "eu-west-1";
-
-fn uri(object: &Value) -> &str {
-    object["resource_uri"].as_str().unwrap()
-}
 
 /// The gateways of this installation.
 fn ours(world: &World) -> Vec<GatewayView> {
@@ -23,10 +19,8 @@ async fn begin(world: &World, name: &str) -> (String, String) {
     let vpc = cloud.create_vpc("10.20.0.0/16", &theirs()).await;
     let vpc = vpc.unwrap().id;
     let more = json!({"name": name, "provider_options": {"vpc": {"id": vpc}}});
-    let cluster = world.create(REGION, "t3.micro", 1, more).await;
-    let path = format!("{}deploy/", uri(&cluster));
-    let answer = world.client.post(&path, &json!({})).await.expect(202);
-    (vpc, answer.action_uri())
+    let (_, action) = world.ask_to_deploy(REGION, "t3.micro", 1, more).await;
+    (vpc, action)
 }
 
 #[tokio::test]

@@ -19,10 +19,8 @@ async fn ask_to_deploy(world: &World, nodes: u32) -> String {
         .unwrap()
         .id;
     let more = json!({"provider_options": {"vpc": {"id": vpc, "subnets": [subnet]}}});
-    let cluster = world.create(REGION, "t3.micro", nodes, more).await;
-    let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-    let answer = world.client.post(&path, &json!({})).await.expect(202);
-    answer.action_uri()
+    let (_, action) = world.ask_to_deploy(REGION, "t3.micro", nodes, more).await;
+    action
 }
 
 #[tokio::test]
@@ -63,9 +61,7 @@ async fn i6_a_new_vpc_that_no_listing_shows_yet_is_not_made_twice() {
     for call in ["CreateVpc", "CreateInternetGateway", "CreateSecurityGroup"] {
         world.sim().fail_next(call, Fault::DropAfterEffect);
     }
-    let cluster = world.create(REGION, "t3.micro", 3, json!({})).await;
-    let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-    let answer = world.client.post(&path, &json!({})).await.expect(202);
+    let (_, action) = world.ask_to_deploy(REGION, "t3.micro", 3, json!({})).await;
     world
         .sim()
         .hide(ACCOUNT, REGION, &HideRule::next("vpc", 1))
@@ -77,13 +73,13 @@ async fn i6_a_new_vpc_that_no_listing_shows_yet_is_not_made_twice() {
     .await;
     let words = "Waiting until EC2 shows whether the VPC was made";
     wait_for(words, || async {
-        let action = world.fetch(&answer.action_uri()).await;
+        let action = world.fetch(&action).await;
         let log = action["log"].as_str().unwrap_or_default();
         log.contains(words).then_some(())
     })
     .await;
     world.sim().unhide(ACCOUNT, REGION);
-    let action = world.ended(&answer.action_uri()).await;
+    let action = world.ended(&action).await;
     assert_eq!(action["state"], "Success", "{action:#}");
     let calls = world.sim().calls();
     assert_eq!(calls["CreateVpc"], 1, "{calls:#?}");
@@ -137,10 +133,7 @@ async fn a_deploy_of_a_thousand_nodes_does_not_stall_one_of_two_and_none_is_thro
         let world = &world;
         async move {
             let more = json!({"name": name});
-            let cluster = world.create(REGION, "t3.micro", nodes, more).await;
-            let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-            let answer = world.client.post(&path, &json!({})).await.expect(202);
-            (cluster, answer.action_uri())
+            world.ask_to_deploy(REGION, "t3.micro", nodes, more).await
         }
     };
     // The network is there, so that both need launches only.

@@ -29,10 +29,7 @@ async fn ask_to_deploy(world: &World, name: &str, more: Value) -> (Value, String
     if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
         body.extend(more);
     }
-    let cluster = world.create(REGION, "t3.micro", 3, body).await;
-    let path = format!("{}deploy/", uri(&cluster));
-    let answer = world.client.post(&path, &json!({})).await.expect(202);
-    (cluster, answer.action_uri())
+    world.ask_to_deploy(REGION, "t3.micro", 3, body).await
 }
 
 /// Waits until the log of the action has these words.

@@ -15,14 +15,7 @@ const REGION: &str = "sa-east-1";
 #[tokio::test]
 async fn a_worker_that_is_lost_inside_a_transaction_does_not_keep_its_site() {
     let world = World::without_worker().await;
-    let cluster = world.create(REGION, "t3.micro", 1, json!({})).await;
-    let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-    let action = world
-        .client
-        .post(&path, &json!({}))
-        .await
-        .expect(202)
-        .action_uri();
+    let (_, action) = world.ask_to_deploy(REGION, "t3.micro", 1, json!({})).await;
     // The lost one has the site's row locked, its connection is not closed, and it says no word more.
     let lost = store::connect(&world.database_url, 2).unwrap();
     let mut conn = lost.acquire().await.unwrap();
@@ -46,14 +39,7 @@ async fn a_worker_that_stops_does_not_wait_for_a_call_that_hangs() {
     let rule = world
         .sim()
         .add_fault(FaultRule::next("RunInstances", Fault::HangAfterEffect));
-    let cluster = world.create(REGION, "t3.micro", 4, json!({})).await;
-    let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-    let action = world
-        .client
-        .post(&path, &json!({}))
-        .await
-        .expect(202)
-        .action_uri();
+    let (_, action) = world.ask_to_deploy(REGION, "t3.micro", 4, json!({})).await;
     let stop = CancellationToken::new();
     // It would wait for an answer for an hour.
     let patient =
@@ -95,12 +81,9 @@ async fn a_launch_is_not_sent_when_its_time_is_up() {
     let deploy = |name: &'static str, nodes| {
         let world = &world;
         async move {
-            let cluster = world
-                .create(REGION, "t3.micro", nodes, json!({"name": name}))
-                .await;
-            let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-            let answer = world.client.post(&path, &json!({})).await.expect(202);
-            (cluster, answer.action_uri())
+            world
+                .ask_to_deploy(REGION, "t3.micro", nodes, json!({"name": name}))
+                .await
         }
     };
     let (first, of_first) = deploy("first", 900).await;
@@ -143,14 +126,7 @@ async fn a_creation_whose_answer_is_lost_late_is_not_sent_again_at_once() {
         .sim()
         .hide(ACCOUNT, REGION, &HideRule::next("vpc", 1))
         .unwrap();
-    let cluster = world.create(REGION, "t3.micro", 1, json!({})).await;
-    let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-    let action = world
-        .client
-        .post(&path, &json!({}))
-        .await
-        .expect(202)
-        .action_uri();
+    let (_, action) = world.ask_to_deploy(REGION, "t3.micro", 1, json!({})).await;
     let words = "Waiting until EC2 shows whether the VPC was made";
     wait_for(words, || async {
         let log = world.fetch(&action).await["log"]

@@ -45,10 +45,9 @@ fn allow_names(world: &World, is_allowed: bool) {
 
 /// Creates a cluster and asks for its deploy, in a world that has no worker. Answers with it and its action.
 async fn ask_to_deploy(world: &World, nodes: u32) -> (Value, String) {
-    let cluster = world.create(REGION, "t3.micro", nodes, json!({})).await;
-    let path = format!("{}deploy/", text(&cluster, "resource_uri"));
-    let answer = world.client.post(&path, &json!({})).await.expect(202);
-    (cluster, answer.action_uri())
+    world
+        .ask_to_deploy(REGION, "t3.micro", nodes, json!({}))
+        .await
 }
 
 /// How many changes were in each call of Berth's.

@@ -209,7 +209,8 @@ async fn what_is_answered_is_what_the_specification_says() {
     ]);
     let mut asked = 0;
     for (path, item) in api["paths"].as_object().unwrap() {
-        if item.get("get").is_none() {
+        // What makes a machine a node is no JSON; the scenarios of agents try it out.
+        if item.get("get").is_none() || path.starts_with("/agent/") {
             continue;
         }
         let mut exact = path.clone();

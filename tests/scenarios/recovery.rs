@@ -28,6 +28,7 @@ fn worker_process(world: &World) -> Child {
         .env("AWS_ENDPOINT_URL", &world.endpoint.url)
         .env("AWS_ACCESS_KEY_ID", &world.endpoint.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &world.endpoint.secret_access_key)
+        .env("BERTH_READINESS", "instance")
         .env("BERTH_LOG", "error")
         .stdout(Stdio::null())
         .kill_on_drop(true)
@@ -61,15 +62,7 @@ async fn three_subnets(world: &World) -> Value {
 }
 
 async fn ask_to_deploy_with(world: &World, nodes: u32, more: Value) -> (Value, String) {
-    let cluster = world.create(REGION, "t3.micro", nodes, more).await;
-    let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-    let action = world
-        .client
-        .post(&path, &json!({}))
-        .await
-        .expect(202)
-        .action_uri();
-    (cluster, action)
+    world.ask_to_deploy(REGION, "t3.micro", nodes, more).await
 }
 
 #[tokio::test]

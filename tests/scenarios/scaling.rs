@@ -114,18 +114,10 @@ async fn clusters_deployed_at_the_same_moment_make_one_network() {
     let names = ["a", "b", "c", "d"];
     let mut actions = Vec::new();
     for name in names {
-        let cluster = world
-            .create(REGION, "t3.micro", 3, json!({"name": name}))
+        let (_, action) = world
+            .ask_to_deploy(REGION, "t3.micro", 3, json!({"name": name}))
             .await;
-        let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-        actions.push(
-            world
-                .client
-                .post(&path, &json!({}))
-                .await
-                .expect(202)
-                .action_uri(),
-        );
+        actions.push(action);
     }
     for action in actions {
         assert_eq!(world.ended(&action).await["state"], "Success");

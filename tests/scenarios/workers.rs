@@ -23,10 +23,7 @@ async fn ask_to_deploy(world: &World, nodes: u32) -> (Value, String) {
 
 async fn ask_to_deploy_named(world: &World, name: &str, nodes: u32) -> (Value, String) {
     let more = json!({"name": name});
-    let cluster = world.create(REGION, "t3.micro", nodes, more).await;
-    let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
-    let answer = world.client.post(&path, &json!({})).await.expect(202);
-    (cluster, answer.action_uri())
+    world.ask_to_deploy(REGION, "t3.micro", nodes, more).await
 }
 
 /// A worker in this process; it ends at the token.
