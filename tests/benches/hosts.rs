@@ -23,12 +23,13 @@ use axum::{
     http::StatusCode,
     routing::{patch, post},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use berth::local::SimServer;
-use domain::{catalogue::Architecture, launch::LaunchRequest};
+use domain::catalogue::Architecture;
 use rcgen::generate_simple_self_signed;
 use serde_json::{Value, json};
 use sim::{HostConfig, Simulator};
-use tests::{ACCOUNT, theirs};
+use tests::ACCOUNT;
 use tokio::{net::TcpListener, time::sleep};
 use uuid::Uuid;
 
@@ -105,36 +106,45 @@ async fn measure(count: u32) -> ExitCode {
     }
 }
 
-/// Launches them as their owner, over all zones.
+/// Launches them over all zones, by requests of its own: Berth's client launches as slowly as EC2 lets an account.
 async fn launch(sim: &SimServer, url: &str, count: u32) {
     let configuration = json!({"Host": url, "Token": "a"}).to_string();
     let user_data = json!({"write_files": [
         {"path": "/etc/dockercloud/agent/dockercloud-agent.conf", "content": configuration},
     ]});
+    let user_data = STANDARD.encode(format!("#cloud-config\n{user_data}\n"));
     let cloud = Connector::to(sim.endpoint()).cloud(REGION).await;
     let image = cloud.newest_image(Architecture::Amd64).await;
-    let image = image.expect("images").expect("an image");
+    let image = image.expect("images").expect("an image").id;
     let subnets = sim.simulator.network(ACCOUNT, REGION).subnets;
     let offered = subnets.iter().filter(|subnet| !subnet.zone.ends_with('e'));
+    let scope = format!("owner/20260101/{REGION}/ec2/aws4_request");
+    let http = reqwest::Client::new();
     for (number, subnet) in (0..count.div_ceil(BATCH)).zip(offered.cycle()) {
-        let request = LaunchRequest {
-            image_id: image.id.clone(),
-            root_device: image.root_device.clone(),
-            instance_type: "t3.micro".into(),
-            subnet_id: subnet.id.clone(),
-            security_group_ids: vec![],
-            instance_profile: None,
-            disk_gb: 8,
-            user_data: format!("#cloud-config\n{user_data}\n"),
-            tags: theirs(),
-        };
-        // A client of its own for each batch: one alone would launch as slowly as EC2 lets an account.
-        let cloud = Connector::to(sim.endpoint()).cloud(REGION).await;
-        let these = BATCH.min(count - number * BATCH);
-        let turn = cloud.turn_to_launch(these).await.expect("a turn");
-        let token = number.to_string();
-        let launched = cloud.run_instances(turn, &request, &token, these).await;
-        launched.expect("instances");
+        let these = BATCH.min(count - number * BATCH).to_string();
+        let parameters = [
+            ("Action", "RunInstances"),
+            ("ImageId", &image),
+            ("InstanceType", "t3.micro"),
+            ("MinCount", &these),
+            ("MaxCount", &these),
+            ("SubnetId", &subnet.id),
+            ("UserData", &user_data),
+        ];
+        let query = reqwest::Url::parse_with_params(&sim.endpoint().url, &parameters);
+        let query = query.expect("parameters");
+        let launched = http
+            .post(&sim.endpoint().url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
+            )
+            .body(query.query().unwrap_or_default().to_owned())
+            .send()
+            .await
+            .expect("an answer");
+        assert!(launched.status().is_success(), "{launched:?}");
     }
 }
 

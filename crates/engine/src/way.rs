@@ -143,6 +143,8 @@ impl FromStr for Proxy {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -190,5 +192,55 @@ mod tests {
         ] {
             assert_eq!(read(bad), None, "{bad:?}");
         }
+    }
+
+    /// Connects through a proxy that answers so; what follows is what the other side hears and says.
+    async fn through(answer: &'static [u8]) -> Result<String, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Proxy::from(listener.local_addr().unwrap());
+        let played = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let asked = head(&mut stream).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            String::from_utf8(asked).unwrap()
+        });
+        let to = "203.0.113.7:2376".parse().unwrap();
+        let connected = Way::through(Some(proxy)).connect(to).await;
+        let asked = "CONNECT 203.0.113.7:2376 HTTP/1.1\r\nHost: 203.0.113.7:2376\r\n\r\n";
+        assert_eq!(played.await.unwrap(), asked);
+        match connected {
+            Ok(mut stream) => {
+                let mut heard = String::new();
+                stream.read_to_string(&mut heard).await.unwrap();
+                Ok(heard)
+            }
+            Err(NoConnection::Refused(said)) => Err(said),
+            Err(NoConnection::Silent) => Err("silent".to_owned()),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_the_answer_of_a_proxy_is_the_engines() {
+        let answer = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 a\r\n\r\nthe engine";
+        assert_eq!(through(answer).await, Ok("the engine".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_does_not_connect_us_is_told_of_in_its_own_words() {
+        for (answer, words) in [
+            (
+                &b"HTTP/1.1 403 not for you\r\n\r\n"[..],
+                "answers 403 not for you",
+            ),
+            (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "is no HTTP proxy"),
+            (b"HTTP/1.1 200 OK\r\n", "does not answer: "),
+            (b"", "does not answer: "),
+        ] {
+            let said = through(answer).await.unwrap_err();
+            assert!(said.contains(words), "{said}");
+        }
+        let endless: &[u8] = &[b'a'; LONGEST_HEAD];
+        let said = through(endless).await.unwrap_err();
+        assert!(said.contains("its answer has no end"), "{said}");
     }
 }

@@ -32,7 +32,8 @@ pub struct Config {
     pub consistency_ms: Range<u64>,
     /// Simulated time moves by [`crate::Simulator::advance`] only.
     pub manual_clock: bool,
-    /// Whether instances that run act out their user data, with Berth's agent, and how.
+    /// Whether instances that run act out their user data, with Berth's agent, and how. Their agents are tasks of tokio's:
+    /// what looks at them or serves them must be in a runtime.
     pub hosts: Option<HostConfig>,
 }
 

@@ -1,5 +1,6 @@
 //! How an agent's calls leave its machine, and what the console shows of them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -60,8 +61,8 @@ fn no_way(reason: &str) -> HttpError {
 pub(super) struct Wire {
     machine: Arc<Machine>,
     roads: Roads,
-    /// What the console showed last, so that what is tried again and again is one line.
-    shown: Arc<Mutex<String>>,
+    /// What the console showed last of each call, so that what is tried again and again is one line.
+    shown: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Wire {
@@ -85,7 +86,7 @@ impl Wire {
         self.roads.send(request).await
     }
 
-    fn show(&self, what: &str, outcome: &Result<Response<Bytes>, HttpError>) {
+    fn show(&self, what: String, outcome: &Result<Response<Bytes>, HttpError>) {
         let line = match outcome {
             Ok(answer) if is_success(answer.status()) => format!("{what}: {}", answer.status()),
             Ok(answer) => {
@@ -100,9 +101,9 @@ impl Wire {
             Err(error) => format!("{what}: {error}"),
         };
         let mut shown = locked(&self.shown);
-        if *shown != line {
+        if shown.get(&what) != Some(&line) {
             self.machine.say("berth-agent[1042]", &line);
-            *shown = line;
+            shown.insert(what, line);
         }
     }
 }
@@ -118,7 +119,7 @@ impl Transport for Wire {
         }
         let what = format!("{} {}", request.method(), request.uri());
         let outcome = self.call(request).await;
-        self.show(&what, &outcome);
+        self.show(what, &outcome);
         outcome
     }
 }
