@@ -7,3 +7,4 @@ mod reachability;
 mod registration;
 mod ssh;
 mod theft;
+mod upgrades;

@@ -12,6 +12,7 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{Answer, World};
 
@@ -57,6 +58,26 @@ impl Host {
         let mut host = Self::brought(world).await;
         host.register().await.expect(201);
         host.announce().await.expect(200);
+        host
+    }
+
+    /// A machine that Berth has launched for this node.
+    ///
+    /// # Panics
+    /// Where it can't be given a token.
+    pub async fn launched(world: &World, node: &Value) -> Self {
+        let mut host = Self::new(world, &Uuid::new_v4().to_string());
+        host.uuid = node["uuid"].as_str().expect("a node").to_owned();
+        sqlx::query(
+            "INSERT INTO node_token (id, namespace_id, sha256, node_id, used_at, used_from)
+             SELECT gen_random_uuid(), namespace_id, sha256($1), id, now(), $2 FROM node WHERE id = $3::uuid",
+        )
+        .bind(host.token.as_bytes())
+        .bind(host.address.to_string())
+        .bind(&host.uuid)
+        .execute(&world.pool)
+        .await
+        .expect("a token");
         host
     }
 

@@ -372,9 +372,14 @@ pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<V
         r#"UPDATE node SET probe_claimed_until = now() + make_interval(secs => $1)
            WHERE id IN (
                SELECT id FROM node
-               WHERE brought_by_owner AND state IN ('Deploying', 'Deployed', 'Unreachable')
+               WHERE brought_by_owner AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')
                  AND public_ip IS NOT NULL AND public_cert IS NOT NULL
                  AND (probe_claimed_until IS NULL OR probe_claimed_until < now())
+                 -- An engine that is being upgraded comes and goes.
+                 AND (state <> 'Upgrading' OR EXISTS (
+                          SELECT 1 FROM upgrade
+                          WHERE node_id = node.id AND ordered_at IS NOT NULL AND ended_at IS NULL
+                            AND outcome IS NOT NULL))
                  AND (is_reachable IS NULL
                       OR NOT is_reachable AND probed_at < now() - make_interval(secs => $2)
                       OR is_reachable AND heartbeat_at IS NULL AND probed_at < now() - make_interval(secs => $3))

@@ -6,10 +6,12 @@ use domain::{
     heartbeat::{Facts, Told},
     host::follow,
     state::NodeState,
+    upgrade::Report,
 };
 use serde::Serialize;
-use store::host;
+use store::{host, upgrade};
 use utoipa::{ToSchema, openapi::Object};
+use uuid::Uuid;
 
 use super::auth::{Agent, REMOVED};
 use crate::{
@@ -59,6 +61,23 @@ pub(crate) struct HeartbeatFacts {
     public_ip: Option<String>,
     /// The EC2 instance that the machine is, where it is one.
     instance_id: Option<String>,
+    /// What has become of the upgrade of the engine that was ordered.
+    upgrade: Option<UpgradeReport>,
+}
+
+/// What has become of an upgrade that was ordered.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema is what it is for")]
+pub(crate) struct UpgradeReport {
+    /// The order's id; a report of another order is ignored.
+    #[schema(example = "5b4b2f64-9f4a-4c5f-8c6e-0d2f5f0c7b1e")]
+    order: String,
+    /// `Running`, `Success` or `Failed`.
+    #[schema(example = "Success")]
+    outcome: String,
+    /// The engine's new version, or what went wrong.
+    #[schema(example = "27.0.1")]
+    message: Option<String>,
 }
 
 /// An address of an interface.
@@ -84,6 +103,10 @@ pub(crate) struct Heartbeat {
     /// The name under which the node can be reached.
     #[schema(example = "203.0.113.25")]
     external_fqdn: String,
+    /// The id of an order to upgrade the engine, as long as it is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "5b4b2f64-9f4a-4c5f-8c6e-0d2f5f0c7b1e")]
+    upgrade: Option<Uuid>,
 }
 
 fn states() -> Object {
@@ -140,10 +163,19 @@ pub(crate) async fn heartbeat(
         tx.commit().await?;
         state = settled.map_or(state, |host| host.state);
     }
+    let mut order = None;
+    if heard.is_upgraded {
+        let mut tx = app.pool.begin().await?;
+        let told = upgrade::tell(&mut tx, agent.node, facts.upgrade.as_ref()).await?;
+        tx.commit().await?;
+        let told = told.ok_or(REMOVED)?;
+        (state, order) = (told.state, told.order);
+    }
     Ok(Json(Heartbeat {
         heartbeat_seconds: app.hosts.heartbeat.as_secs(),
         state: state.as_str(),
         external_fqdn: heard.external_fqdn,
+        upgrade: order,
     }))
 }
 
@@ -163,6 +195,10 @@ fn read(mut body: Members) -> Result<Told, Invalid> {
             .map(read)
             .collect::<Result<_, Invalid>>()
     });
+    let upgrade = body.optional_object("upgrade")?.map(|mut told| {
+        let (outcome, message) = (told.text("outcome")?, told.text("message")?);
+        Report::new(told.text("order")?, outcome.as_deref(), message.as_deref())
+    });
     Ok(Told {
         agent_version: body.text("agent_version")?,
         docker_version: body.text("docker_version")?,
@@ -175,5 +211,6 @@ fn read(mut body: Members) -> Result<Told, Invalid> {
         private_ips: private_ips.transpose()?,
         public_ip: body.text("public_ip")?,
         instance_id: body.text("instance_id")?,
+        upgrade: upgrade.transpose()?,
     })
 }

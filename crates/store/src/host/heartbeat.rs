@@ -22,6 +22,8 @@ pub struct Heard {
     pub contact: Contact,
     /// The database's time of the heartbeat.
     pub now: DateTime<Utc>,
+    /// Whether an upgrade of its engine is under way.
+    pub is_upgraded: bool,
 }
 
 /// Writes a heartbeat down, in one statement; none where the node does not live any more. An engine that did not answer
@@ -53,7 +55,10 @@ pub async fn hear(
                is_reachable = CASE WHEN NOT is_reachable AND heartbeat_at < now() - make_interval(secs => $12) THEN NULL
                                    ELSE is_reachable END
            WHERE id = $1 AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')
-           RETURNING state, external_fqdn, is_reachable, heartbeat_at, created_at, deployed_at, now() AS "now!""#,
+           RETURNING state, external_fqdn, is_reachable, heartbeat_at, created_at, deployed_at, now() AS "now!",
+                     state = 'Upgrading' OR EXISTS (
+                         SELECT 1 FROM upgrade
+                         WHERE node_id = node.id AND ordered_at IS NOT NULL AND ended_at IS NULL) AS "is_upgraded!""#,
         id.0,
         facts.agent_version,
         facts.docker_version,
@@ -80,6 +85,7 @@ pub async fn hear(
                 was_deployed: row.deployed_at.is_some(),
             },
             now: row.now,
+            is_upgraded: row.is_upgraded,
         })
     })
     .transpose()
