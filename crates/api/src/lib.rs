@@ -56,6 +56,7 @@ pub struct App {
     pool: PgPool,
     catalogue: Arc<catalogue::Cache>,
     streams: Arc<stream::Streams>,
+    heartbeats: Arc<agent::heartbeats::Heartbeats>,
     hosts: domain::host::Settings,
     secret_key: Option<pki::SecretKey>,
 }
@@ -67,6 +68,7 @@ impl App {
             pool,
             catalogue: Arc::default(),
             streams: Arc::default(),
+            heartbeats: Arc::default(),
             hosts: config.hosts,
             secret_key: config.secret_key,
         }

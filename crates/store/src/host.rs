@@ -13,7 +13,7 @@ use crate::{Result, operation};
 
 mod heartbeat;
 
-pub use heartbeat::{Heard, hear};
+pub use heartbeat::{Answer, Beat, Heard, hear, hear_alone};
 
 /// A registration token as it is presented.
 #[derive(Debug, Clone)]
@@ -250,41 +250,19 @@ pub async fn announce(
     Ok(())
 }
 
-/// Takes over the address from which a brought host was heard, unless it tells its address itself. The addresses of the
-/// others are EC2's to tell.
+/// Takes over the address from which a brought host was heard, unless it tells its address itself: its engine was not asked
+/// there yet. The addresses of the others are EC2's to tell.
 ///
 /// # Errors
 /// Postgres' own.
 pub async fn take_address(conn: &mut PgConnection, id: NodeId, address: &str) -> Result<bool> {
-    let is_told = sqlx::query_scalar!("SELECT is_address_told FROM node WHERE id = $1", id.0)
-        .fetch_one(&mut *conn)
-        .await?;
-    match is_told {
-        true => Ok(false),
-        false => tell_address(conn, id, address, false).await,
-    }
-}
-
-/// Takes over the address of a brought host, if it is another one: its engine was not asked there yet. `is_told` says
-/// whether the host knows it itself. Answers whether it has changed.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn tell_address(
-    conn: &mut PgConnection,
-    id: NodeId,
-    address: &str,
-    is_told: bool,
-) -> Result<bool> {
     let taken = sqlx::query!(
         r#"UPDATE node
-           SET public_ip = $2, is_address_told = $3, is_reachable = NULL,
-               external_fqdn = CASE WHEN external_fqdn IS NOT DISTINCT FROM coalesce(public_ip, '') THEN $2
-                                    ELSE external_fqdn END
-           WHERE id = $1 AND brought_by_owner AND public_ip IS DISTINCT FROM $2"#,
+           SET public_ip = $2, is_reachable = NULL,
+               external_fqdn = CASE WHEN external_fqdn = coalesce(public_ip, '') THEN $2 ELSE external_fqdn END
+           WHERE id = $1 AND brought_by_owner AND NOT is_address_told AND public_ip IS DISTINCT FROM $2"#,
         id.0,
-        address,
-        is_told
+        address
     )
     .execute(conn)
     .await?;

@@ -5,17 +5,22 @@ use domain::{
     cluster::Invalid,
     heartbeat::{Facts, Told},
     host::follow,
+    ids::NodeId,
     state::NodeState,
     upgrade::Report,
 };
 use serde::Serialize;
-use store::{host, upgrade};
+use store::{
+    host::{self, Answer, Beat, Heard},
+    upgrade,
+};
 use utoipa::{ToSchema, openapi::Object};
 use uuid::Uuid;
 
-use super::auth::{Agent, REMOVED};
+use super::auth::{Agent, Presented, REMOVED, UNKNOWN, not_its_node};
 use crate::{
     App,
+    answer::Id,
     body::{JsonBody, Members},
     docs,
     error::{ApiError, ErrorBody},
@@ -134,42 +139,36 @@ fn states() -> Object {
 )]
 pub(crate) async fn heartbeat(
     State(app): State<App>,
-    agent: Agent,
-    body: JsonBody,
+    presented: Presented,
+    id: Id,
+    body: Result<JsonBody, ApiError>,
 ) -> Result<Json<Heartbeat>, ApiError> {
-    let facts = Facts::new(read(body.members)?)?;
-    let (address, is_told) = match facts.public_ip {
-        Some(address) => (address.to_string(), true),
-        None => (agent.from.clone(), false),
+    let facts = match body.and_then(|body| Ok(Facts::new(read(body.members)?)?)) {
+        Ok(facts) => facts,
+        // Strangers are told that they are, and nothing else.
+        Err(refusal) => {
+            Agent::check(&app, presented, id).await?;
+            return Err(refusal);
+        }
     };
-    let mut connection = app.pool.acquire().await?;
-    let has_moved = host::tell_address(&mut connection, agent.node, &address, is_told).await?;
-    if has_moved {
-        tracing::info!(node = %agent.node, address, "node {} has another address", agent.node);
-    }
-    let heard = host::hear(&mut connection, agent.node, &facts, app.hosts.limits)
-        .await?
-        .ok_or(REMOVED)?;
-    drop(connection);
-    let mut state = follow(
-        heard.state,
-        heard.contact.reach(heard.now, app.hosts.limits),
-    );
+    let (node, limits) = (NodeId(id.0), app.hosts.limits);
+    let report = facts.upgrade.clone();
+    let heard = hear(&app, presented, node, facts).await?;
+    let mut state = follow(heard.state, heard.contact.reach(heard.now, limits));
     if state != heard.state {
         // A row is locked, and an event written, only where something changes.
         let mut tx = app.pool.begin().await?;
-        host::settle(&mut tx, agent.node, app.hosts.limits).await?;
-        let settled = host::get(&mut tx, agent.node).await?;
+        host::settle(&mut tx, node, limits).await?;
+        let settled = host::get(&mut tx, node).await?;
         tx.commit().await?;
         state = settled.map_or(state, |host| host.state);
     }
     let mut order = None;
     if heard.is_upgraded {
         let mut tx = app.pool.begin().await?;
-        let told = upgrade::tell(&mut tx, agent.node, facts.upgrade.as_ref()).await?;
+        let told = upgrade::tell(&mut tx, node, report.as_ref()).await?;
         tx.commit().await?;
-        let told = told.ok_or(REMOVED)?;
-        (state, order) = (told.state, told.order);
+        (state, order) = told.map(|told| (told.state, told.order)).ok_or(REMOVED)?;
     }
     Ok(Json(Heartbeat {
         heartbeat_seconds: app.hosts.heartbeat.as_secs(),
@@ -177,6 +176,40 @@ pub(crate) async fn heartbeat(
         external_fqdn: heard.external_fqdn,
         upgrade: order,
     }))
+}
+
+/// Finds out whose heartbeat it is, and writes it down.
+async fn hear(
+    app: &App,
+    presented: Presented,
+    node: NodeId,
+    facts: Facts,
+) -> Result<Heard, ApiError> {
+    let (address, is_address_told) = match facts.public_ip {
+        Some(address) => (address.to_string(), true),
+        None => (presented.from, false),
+    };
+    let beat = Beat {
+        token_sha256: presented.sha256,
+        node,
+        address: address.clone(),
+        is_address_told,
+        facts,
+    };
+    let heard = match app
+        .heartbeats
+        .hear(&app.pool, beat, app.hosts.limits)
+        .await?
+    {
+        Answer::Heard(heard) => heard,
+        Answer::UnknownToken => return Err(UNKNOWN),
+        Answer::NotItsNode => return Err(not_its_node(node.0)),
+        Answer::Gone | Answer::Busy => return Err(REMOVED),
+    };
+    if heard.has_moved {
+        tracing::info!(%node, address, "node {node} has another address");
+    }
+    Ok(heard)
 }
 
 fn read(mut body: Members) -> Result<Told, Invalid> {
