@@ -44,6 +44,7 @@ pub fn fast_worker() -> worker::Config {
             ..domain::host::Settings::default()
         },
         secret_key: Some(secret_key()),
+        public_url: None,
         image: None,
         names: None,
         names_retry_interval: Duration::from_millis(500),

@@ -5,7 +5,7 @@ use std::{collections::HashMap, str::FromStr};
 use domain::{
     action::{ActionKind, End},
     host::{Reach, follow},
-    node::{InstanceState, observe},
+    node::{InstanceState, Readiness, observe},
     state::{ActionState, ClusterOperation, ClusterState, NodeOperation, NodeState},
 };
 use store::event::Event;
@@ -55,7 +55,8 @@ fn node_may(from: NodeState, to: NodeState) -> bool {
         .any(|operation| from.after(*operation) == Ok(to));
     let seen = InstanceState::ALL
         .iter()
-        .any(|instance| observe(from, *instance) == to);
+        .flat_map(|instance| Readiness::ALL.iter().map(|awaited| (*instance, *awaited)))
+        .any(|(instance, awaited)| observe(from, instance, awaited) == to);
     let heard = Reach::ALL.iter().any(|reach| follow(from, *reach) == to);
     let done = [from.retired(), from.upgraded(), from.buried()].contains(&Some(to));
     asked || seen || heard || done

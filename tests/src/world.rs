@@ -3,16 +3,21 @@
 use std::{
     future::Future,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
+use api::Agents;
 use aws::{Cloud, Clouds, Connector, Endpoint, Names};
 use berth::{
     local::{DEV_KEY, DEV_USER, SIM_ACCESS_KEY, SimServer, add_dev_user},
     replica::{Answers, Replica, bind},
 };
-use domain::{catalogue::Architecture, ids::InstallationId, launch::LaunchRequest, tags};
+use domain::{
+    catalogue::Architecture, ids::InstallationId, launch::LaunchRequest, node::Readiness, tags,
+    user_data::PublicUrl,
+};
 use serde_json::{Value, json};
 use sim::{InstanceView, Simulator};
 use sqlx::PgPool;
@@ -53,6 +58,10 @@ pub struct Options {
     pub database_url: Option<String>,
     /// Whether nodes get names in a hosted zone, which is made.
     pub with_names: bool,
+    /// Whether nodes are to call home; else they are usable when their instance runs.
+    pub with_agents: bool,
+    /// The folder with the agent's programs.
+    pub agent_dir: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -68,6 +77,8 @@ impl Default for Options {
             with_worker: true,
             database_url: None,
             with_names: false,
+            with_agents: false,
+            agent_dir: None,
         }
     }
 }
@@ -215,16 +226,29 @@ impl World {
         );
         let connector = Connector::to(endpoint.clone()).with_call_timeout(call_timeout);
         let clouds: Arc<dyn Clouds> = Arc::new(connector);
+        let listener = bind(ANYWHERE).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let url = format!("http://{address}");
+        let public_url = PublicUrl::new("URL", &url).expect("a URL");
+        let public_url = options.with_agents.then_some(public_url);
         let config = api::Config {
             hosts: options.worker.hosts,
             secret_key: options.worker.secret_key.clone(),
+            agents: Agents {
+                public_url: public_url.clone(),
+                readiness: match options.with_agents {
+                    true => Readiness::Agent,
+                    false => Readiness::Instance,
+                },
+                folder: options.agent_dir,
+            },
         };
         let worker = worker::Config {
             names: zone.clone(),
+            public_url,
             ..options.worker
         };
         let worker = options.with_worker.then_some((clouds, worker));
-        let listener = bind(ANYWHERE).await.expect("a free port");
         let replica = Replica::start(listener, pool.clone(), Answers::Everything, config, worker)
             .expect("a replica");
         let client = Client::new(format!("http://{}", replica.address), DEV_USER, DEV_KEY);

@@ -128,6 +128,7 @@ impl<T: Transport> Agent<T> {
     pub(crate) fn forget(&mut self) -> Result<(), Error> {
         self.state.change(|state| {
             state.uuid = None;
+            state.token = None;
             state.instance_id = None;
             state.certified = None;
             state.upgrade = None;

@@ -64,7 +64,10 @@ pub struct Api<T> {
     transport: T,
     /// Ends with a slash, as every path below it does.
     base: String,
+    /// With which machines register.
     token: Token,
+    /// The node's own, where it has one.
+    own_token: Option<Token>,
 }
 
 impl<T: Transport> Api<T> {
@@ -74,12 +77,19 @@ impl<T: Transport> Api<T> {
             transport,
             base: format!("{}/api/agent/v1/node/", host.trim_end_matches('/')),
             token,
+            own_token: None,
         }
+    }
+
+    /// Speaks for a node with its own token from now on, or with the configured one again.
+    pub fn use_own_token(&mut self, token: Option<Token>) {
+        self.own_token = token;
     }
 
     /// Registers this machine as a node.
     pub async fn register(&self, registration: &Registration) -> Result<Form, ApiError> {
-        self.call(Method::POST, "", Some(registration)).await
+        self.call_with(&self.token, Method::POST, "", Some(registration))
+            .await
     }
 
     /// Announces the node's certificate; an agent does so whenever it starts.
@@ -119,13 +129,24 @@ impl<T: Transport> Api<T> {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<A, ApiError> {
+        let token = self.own_token.as_ref().unwrap_or(&self.token);
+        self.call_with(token, method, path, body).await
+    }
+
+    async fn call_with<A: DeserializeOwned>(
+        &self,
+        token: &Token,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<A, ApiError> {
         let body = match body {
             Some(body) => {
                 serde_json::to_vec(body).map_err(|error| ApiError::Request(error.into()))?
             }
             None => Vec::new(),
         };
-        let mut token = HeaderValue::try_from(format!("TutumAgentToken {}", self.token.0))
+        let mut token = HeaderValue::try_from(format!("TutumAgentToken {}", token.0))
             .map_err(|error| ApiError::Request(error.into()))?;
         token.set_sensitive(true);
         let request = Request::builder()

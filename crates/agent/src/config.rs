@@ -105,7 +105,8 @@ impl Settings {
 }
 
 /// The server's token. It is never printed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Token(pub String);
 
 impl fmt::Debug for Token {

@@ -26,6 +26,7 @@ impl<T: Transport> Agent<T> {
                 Some(node) => node,
                 None => self.register().await?,
             };
+            self.api.use_own_token(self.state.get().token.clone());
             if self.announce(node).await? {
                 tracing::info!("this machine is node {node} of {}", self.config.host);
                 return Ok(node);
@@ -86,6 +87,7 @@ impl<T: Transport> Agent<T> {
         };
         self.state.change(|state| {
             state.uuid = Some(form.uuid);
+            state.token = form.token;
             state.instance_id = registration.instance.instance_id;
             state.refused_token = None;
         })?;

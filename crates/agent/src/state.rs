@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{Error, files, upgrade::Upgrade};
+use crate::{Error, config::Token, files, upgrade::Upgrade};
 
 /// The content of `state.json`. Docker Cloud's agent wrote into its configuration file instead; here that file is its
 /// owner's alone.
@@ -20,6 +20,8 @@ pub struct State {
     pub instance_id: Option<String>,
     /// The configuration's UUID that was taken up last. One that was forgotten is not taken up again.
     pub claimed: Option<Uuid>,
+    /// The node's own token, where the configured one is that of a launch.
+    pub token: Option<Token>,
     /// The fingerprint of a token that the server refused, so that a reboot does not ask again.
     pub refused_token: Option<String>,
     /// The node that the key and the certificate were made for.

@@ -11,7 +11,7 @@ use rustls::{
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use crate::upgrade::Upgrade;
+use crate::{config::Token, upgrade::Upgrade};
 
 /// This agent's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -75,6 +75,9 @@ pub struct Form {
     /// The node's state; the answer to GET has it for certain.
     #[serde(default)]
     pub state: Option<String>,
+    /// The node's own token, where the one that it has registered with is not for it alone: that of a launch.
+    #[serde(default, deserialize_with = "token")]
+    pub token: Option<Token>,
 }
 
 /// The answer to `POST …/node/<uuid>/ping/`.
@@ -152,6 +155,16 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
         return Err(wrong("external_fqdn is no name of a host"));
     }
     Ok(name)
+}
+
+/// A token that can stand in a header; "" is none.
+fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Token>, D::Error> {
+    let token = Option::<String>::deserialize(deserializer)?.filter(|token| !token.is_empty());
+    let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+    if token.as_deref().is_some_and(|token| !is_token(token)) {
+        return Err(wrong("token has characters that no token has"));
+    }
+    Ok(token.map(Token))
 }
 
 /// Whether this is a DNS name or an address.
@@ -243,13 +256,14 @@ mod tests {
         let pem = authority();
         let read = form(json!({
             "uuid": UUID, "external_fqdn": "a.node.example.com", "user_ca_cert": pem,
-            "docker_url": "", "ngrok_url": "", "public_ip": null, "state": "Deploying",
+            "docker_url": "", "ngrok_url": "", "public_ip": null, "state": "Deploying", "token": "0123abcd",
         }));
         let expected = Form {
             uuid: UUID.parse().unwrap(),
             external_fqdn: Some("a.node.example.com".to_owned()),
             user_ca_cert: Some(pem),
             state: Some("Deploying".to_owned()),
+            token: Some(Token("0123abcd".to_owned())),
         };
         assert_eq!(read, Ok(expected));
     }
@@ -258,11 +272,12 @@ mod tests {
     fn what_a_server_has_not_got_may_be_empty_null_or_absent() {
         for members in [
             json!({"uuid": UUID}),
-            json!({"uuid": UUID, "external_fqdn": "", "user_ca_cert": ""}),
-            json!({"uuid": UUID, "external_fqdn": null, "user_ca_cert": null}),
+            json!({"uuid": UUID, "external_fqdn": "", "user_ca_cert": "", "token": ""}),
+            json!({"uuid": UUID, "external_fqdn": null, "user_ca_cert": null, "token": null}),
         ] {
             let read = form(members).unwrap();
             assert_eq!((read.external_fqdn, read.user_ca_cert), (None, None));
+            assert_eq!(read.token, None);
         }
     }
 
@@ -281,6 +296,7 @@ mod tests {
                 "external_fqdn",
             ),
             (json!({"uuid": UUID, "external_fqdn": 7}), "string"),
+            (json!({"uuid": UUID, "token": "a\nb"}), "token"),
             (
                 json!({"uuid": UUID, "user_ca_cert": "pem"}),
                 "no certificate",

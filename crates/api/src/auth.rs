@@ -51,16 +51,7 @@ pub fn key_digest(key: &str) -> [u8; 32] {
 /// # Panics
 /// When the operating system has no random bytes to give; nothing secret can be made on such a machine.
 pub fn new_key() -> String {
-    random_hex::<32>()
-}
-
-/// A new registration token: 128 random bits in hexadecimal, the form that the original agent expects.
-pub(crate) fn new_token() -> String {
-    random_hex::<16>()
-}
-
-fn random_hex<const BYTES: usize>() -> String {
-    let mut bytes = [0_u8; BYTES];
+    let mut bytes = [0_u8; 32];
     rand::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

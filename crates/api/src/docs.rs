@@ -16,7 +16,7 @@ use utoipa::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{error::ErrorBody, health};
+use crate::{error::ErrorBody, health, install};
 
 const SCHEME: &str = "basic";
 const AGENT_SCHEME: &str = "agent_token";
@@ -96,7 +96,7 @@ pub(crate) fn complete(mut api: openapi::OpenApi) -> openapi::OpenApi {
             &mut item.delete,
         ];
         for operation in operations.into_iter().flatten() {
-            if !health::PATHS.contains(&path.as_str()) {
+            if !health::PATHS.contains(&path.as_str()) && !install::PATHS.contains(&path.as_str()) {
                 complete_operation(operation, scheme);
             }
         }

@@ -58,6 +58,9 @@ pub(crate) enum ApiError {
     /// The database can't be asked at the moment.
     #[error("the service can't reach its database at the moment; try again shortly")]
     Unavailable(#[source] store::Error),
+    /// A machine has called home before its launch was answered.
+    #[error("the launch that the token is of is not settled yet; try again shortly")]
+    NotYetLaunched,
     /// There is no key under which an authority's could be sealed.
     #[error(
         "this installation has no secret key, so there are no certificates; start it with BERTH_SECRET_KEY or \
@@ -96,7 +99,9 @@ impl ApiError {
             Self::Internal(_) | Self::Authority(_) | Self::Panicked => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::Unavailable(_) | Self::NoSecretKey => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::NotYetLaunched | Self::NoSecretKey => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }

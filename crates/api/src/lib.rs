@@ -6,8 +6,9 @@
 //! the body ([`body`]). Whatever goes wrong is an [`error`], named by its meaning.
 //! What is told as it happens goes over a [`stream`].
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
+use domain::{node::Readiness, user_data::PublicUrl};
 use store::PgPool;
 
 mod action;
@@ -23,6 +24,7 @@ mod docs;
 mod error;
 mod events;
 mod health;
+mod install;
 mod list;
 mod node;
 mod nodecluster;
@@ -48,6 +50,29 @@ pub struct Config {
     pub hosts: domain::host::Settings,
     /// Under which the keys of the authorities are sealed; without it no host can register.
     pub secret_key: Option<pki::SecretKey>,
+    /// How machines become nodes with an agent.
+    pub agents: Agents,
+}
+
+/// How machines become nodes with an agent.
+#[derive(Debug, Clone)]
+pub struct Agents {
+    /// Under which URL machines reach Berth; none where the operator has not said.
+    pub public_url: Option<PublicUrl>,
+    /// What makes the nodes of a cluster usable that says nothing of it.
+    pub readiness: Readiness,
+    /// The folder with the agent's programs, one for each architecture.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            readiness: Readiness::Instance,
+            folder: None,
+        }
+    }
 }
 
 /// What the handlers share.
@@ -59,6 +84,8 @@ pub struct App {
     heartbeats: Arc<agent::heartbeats::Heartbeats>,
     hosts: domain::host::Settings,
     secret_key: Option<pki::SecretKey>,
+    agents: Arc<Agents>,
+    checksums: Arc<install::program::Checksums>,
 }
 
 impl App {
@@ -71,6 +98,8 @@ impl App {
             heartbeats: Arc::default(),
             hosts: config.hosts,
             secret_key: config.secret_key,
+            agents: Arc::new(config.agents),
+            checksums: Arc::default(),
         }
     }
 

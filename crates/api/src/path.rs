@@ -88,6 +88,8 @@ fn canonical(path: &str) -> (String, Option<String>) {
         // The documentation's files have names without a trailing slash; its page is redirected to the one with it,
         // from which it finds them.
         ["docs", _, ..] => (format!("/{}", segments.join("/")), None),
+        // So have the agent's.
+        ["agent", _] => (format!("/{}", segments.join("/")), None),
         ["docs"] if !path.ends_with('/') => ("/docs".to_owned(), None),
         ["api", subsystem, "v1", rest @ ..]
         | [subsystem @ ("infra" | "audit"), "v1", rest @ ..] => {

@@ -22,8 +22,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, action, agent, az, credentials, docs, error::ApiError, events, health, node, nodecluster,
-    nodetype, path, provider, region, tag, token,
+    App, action, agent, az, credentials, docs, error::ApiError, events, health, install, node,
+    nodecluster, nodetype, path, provider, region, tag, token,
 };
 
 /// After so long a request is given up; its transaction is rolled back.
@@ -77,6 +77,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(agent::get::get, agent::announce::announce))
         .routes(routes!(agent::ping::ping))
         .routes(routes!(agent::heartbeat::heartbeat))
+        .routes(routes!(install::script::script))
+        .routes(routes!(install::program::program))
         .routes(routes!(credentials::check))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
@@ -353,8 +355,13 @@ mod tests {
         assert_eq!(specification, openapi_json());
     }
 
-    /// The operations of the specification that need no credentials. It can only shrink.
-    const OPEN: &[&str] = &["/healthz", "/readyz"];
+    /// The operations of the specification that need no credentials: a machine that is to get the agent has none.
+    const OPEN: &[&str] = &[
+        "/healthz",
+        "/readyz",
+        "/agent/install.sh",
+        "/agent/{program}",
+    ];
 
     #[tokio::test]
     async fn every_operation_needs_credentials_and_says_what_it_may_answer() {

@@ -9,12 +9,7 @@ use store::{
 };
 use utoipa::ToSchema;
 
-use crate::{
-    App,
-    answer::Acted,
-    auth::{self, Caller},
-    error::ApiError,
-};
+use crate::{App, answer::Acted, auth::Caller, error::ApiError, install};
 
 /// A registration token.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,6 +20,13 @@ pub(crate) struct Token {
         pattern = "^[0-9a-f]{32}$"
     )]
     token: String,
+    /// What makes a machine a node of the namespace, entered there; absent where the operator has not said under which URL
+    /// machines reach Berth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "curl -fsSL https://berth.example.com/agent/install.sh | sudo sh -s 21268a001bcf40acb5c0884679d4fd1f"
+    )]
+    command: Option<String>,
 }
 
 /// Create a registration token
@@ -46,9 +48,10 @@ pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
 ) -> Result<Acted<Token>, ApiError> {
-    let token = auth::new_token();
+    let token = pki::fresh_token().map_err(|error| ApiError::Authority(error.into()))?;
     let mut tx = app.pool.begin().await?;
-    let id = access::add_node_token(&mut tx, caller.namespace(), &auth::key_digest(&token)).await?;
+    let id =
+        access::add_node_token(&mut tx, caller.namespace(), &pki::token_digest(&token)).await?;
     let new = action::New {
         kind: ActionKind::CreateToken,
         object_type: ObjectType::Token,
@@ -63,6 +66,9 @@ pub(crate) async fn create(
     Ok(Acted {
         status: StatusCode::CREATED,
         action,
-        object: Token { token },
+        object: Token {
+            command: install::command(&app, &token),
+            token,
+        },
     })
 }

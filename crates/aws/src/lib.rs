@@ -291,6 +291,8 @@ pub trait Instances: Send + Sync {
     async fn instances_tagged(&self, key: &str, value: &str) -> Result<Vec<Instance>>;
     /// The instances with these ids.
     async fn instances_by_id(&self, instance_ids: &[String]) -> Result<Vec<Instance>>;
+    /// What an instance has printed since its last start, as far as EC2 has it; none where it has nothing.
+    async fn console_output(&self, instance_id: &str) -> Result<Option<String>>;
     /// Terminates instances. One id that EC2 does not know refuses the whole call.
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()>;
     /// Writes tags.

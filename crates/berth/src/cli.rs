@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use domain::{node::Readiness, user_data::PublicUrl};
 
 /// Node clusters on AWS over HTTP, wire-compatible with Docker Cloud.
 #[derive(Debug, Parser)]
@@ -124,9 +125,37 @@ pub struct Serve {
     /// How hosts are dealt with.
     #[command(flatten)]
     pub hosts: HostOptions,
+    /// The agents on the nodes.
+    #[command(flatten)]
+    pub agents: AgentOptions,
     /// The secret key.
     #[command(flatten)]
     pub secret: SecretOptions,
+}
+
+/// Flags about the agents on the nodes. All replicas of an installation must be given the same.
+#[derive(Debug, Args)]
+pub struct AgentOptions {
+    /// Under which URL machines reach this API, as https://berth.example.com. Needed where nodes are to call home.
+    #[arg(long, env = "BERTH_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<PublicUrl>,
+    /// What makes a node usable, where its cluster says nothing: "agent", that its agent has called home and its Docker
+    /// engine answers; "instance", that its instance runs.
+    #[arg(long, env = "BERTH_READINESS", default_value = "agent", value_name = "READINESS", value_parser = readiness)]
+    pub readiness: Readiness,
+    /// The folder with the agent's programs, berth-agent-linux-amd64 and berth-agent-linux-arm64. [default: the one that
+    /// this program is in]
+    #[arg(long, env = "BERTH_AGENT_DIR", value_name = "FOLDER")]
+    pub agent_dir: Option<PathBuf>,
+}
+
+fn public_url(text: &str) -> Result<PublicUrl, String> {
+    PublicUrl::new("URL", text).map_err(|error| error.reason)
+}
+
+fn readiness(text: &str) -> Result<Readiness, String> {
+    text.parse()
+        .map_err(|_| "must be \"agent\" or \"instance\"".to_owned())
 }
 
 /// Flags about the names of nodes. All workers of an installation must be given the same.
@@ -168,6 +197,9 @@ pub struct HostOptions {
     /// How long, in seconds, the Docker engine of a node may take to answer.
     #[arg(long, env = "BERTH_PROBE_TIMEOUT_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
     pub probe_timeout_seconds: u64,
+    /// How long, in seconds, a new node may take until its agent has called home and its Docker engine answers.
+    #[arg(long, env = "BERTH_REGISTRATION_DEADLINE_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u32).range(10..=86400))]
+    pub registration_deadline_seconds: u32,
 }
 
 /// Flags about the worker.

@@ -2,13 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use api::Agents;
 use aws::{Clouds, Connector};
 use chrono::TimeDelta;
-use domain::host::{self, Limits};
+use domain::{
+    host::{self, Limits},
+    node::Readiness,
+};
 
 use crate::{
     Error,
-    cli::{HostOptions, Role, Serve, WorkerOptions},
+    cli::{AgentOptions, HostOptions, Role, Serve, WorkerOptions},
     names,
     replica::{self, Answers, Replica},
     secret_key,
@@ -17,6 +21,7 @@ use crate::{
 pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     let secret_key = secret_key::given(&options.secret)?;
     let hosts = hosts(options.hosts)?;
+    let agents = agents(options.agents)?;
     let listener = replica::bind(options.listen).await?;
     let pool = store::reach(&options.database.database_url, options.database_connections).await?;
     if !store::is_migrated(&pool).await? {
@@ -32,6 +37,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
             let config = worker::Config {
                 names: names::zone(options.names, &*clouds).await?,
                 secret_key: secret_key.clone(),
+                public_url: agents.public_url.clone(),
                 ..config(options.worker, hosts)
             };
             Some((clouds, config))
@@ -42,7 +48,11 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         listener,
         pool,
         answers,
-        api::Config { hosts, secret_key },
+        api::Config {
+            hosts,
+            secret_key,
+            agents,
+        },
         worker,
     )?;
     replica::asked_to_stop().await;
@@ -63,10 +73,27 @@ fn hosts(options: HostOptions) -> Result<host::Settings, Error> {
         heartbeat: Duration::from_secs(heartbeat.into()),
         limits: Limits {
             silence: TimeDelta::seconds(silence.into()),
-            ..defaults.limits
+            deployment: TimeDelta::seconds(options.registration_deadline_seconds.into()),
         },
         probe_patience: Duration::from_secs(options.probe_timeout_seconds),
         ..defaults
+    })
+}
+
+fn agents(options: AgentOptions) -> Result<Agents, Error> {
+    if options.readiness == Readiness::Agent && options.public_url.is_none() {
+        return Err(Error::Usage(
+            "nodes are to call home, and nobody has said where: give the URL under which they reach this API with \
+             --public-url or BERTH_PUBLIC_URL; or say --readiness instance, and nodes have no agent unless their \
+             cluster asks for one"
+                .into(),
+        ));
+    }
+    let own_folder = || Some(std::env::current_exe().ok()?.parent()?.to_path_buf());
+    Ok(Agents {
+        public_url: options.public_url,
+        readiness: options.readiness,
+        folder: options.agent_dir.or_else(own_folder),
     })
 }
 

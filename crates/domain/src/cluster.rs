@@ -1,6 +1,6 @@
 //! A node cluster as its user asks for it.
 
-use crate::provider_options::ProviderOptions;
+use crate::{node::Readiness, provider_options::ProviderOptions};
 
 /// The disk of a node when none is asked for, in GB (Docker Cloud API reference, "Create a new node cluster").
 pub const DEFAULT_DISK_GB: u32 = 60;
@@ -55,6 +55,8 @@ pub struct NewCluster {
     pub provider_options: ProviderOptions,
     /// The public keys that may log in to its nodes.
     pub ssh_authorized_keys: Vec<String>,
+    /// What makes its nodes usable.
+    pub readiness: Readiness,
 }
 
 /// The name of a cluster: letters, digits, `-` and `_` (Docker Cloud, "Your first node").

@@ -73,7 +73,7 @@ impl Default for Settings {
 pub struct Limits {
     /// For so long an agent that sends heartbeats may be silent.
     pub silence: TimeDelta,
-    /// So long after its registration a host's engine may answer for the first time.
+    /// So long after its launch or registration a host's engine may answer for the first time.
     pub deployment: TimeDelta,
 }
 
@@ -84,10 +84,12 @@ pub struct Contact {
     pub engine: Option<bool>,
     /// When its last heartbeat came; none where its agent sends none.
     pub heartbeat_at: Option<DateTime<Utc>>,
-    /// When it registered.
-    pub registered_at: DateTime<Utc>,
+    /// When it was launched, or has registered where its owner brought it.
+    pub began_at: DateTime<Utc>,
     /// Whether its node was ever deployed.
     pub was_deployed: bool,
+    /// Whether EC2 shows that its instance runs; that of one that its owner brought does.
+    pub runs: bool,
 }
 
 /// What follows from what is known of a host.
@@ -109,20 +111,22 @@ impl Reach {
 impl Contact {
     /// Whether the host can be used at this time.
     pub fn reach(&self, now: DateTime<Utc>, limits: Limits) -> Reach {
-        if self
-            .heartbeat_at
-            .is_some_and(|heard| now - heard > limits.silence)
-        {
-            return Reach::Lost;
+        if !self.runs {
+            return Reach::Unknown;
         }
+        let is_silent = self
+            .heartbeat_at
+            .is_some_and(|heard| now - heard > limits.silence);
         match self.engine {
+            // The machine may be restarted before its node is deployed for the first time.
+            _ if is_silent && self.was_deployed => Reach::Lost,
             Some(true) => Reach::Good,
             Some(false) if self.was_deployed => Reach::Lost,
             // It was usable, and its agent says that it lives: the address is asked again soon.
             None if self.was_deployed && self.heartbeat_at.is_some() => Reach::Good,
             None if self.was_deployed => Reach::Unknown,
             // The engine may still be being installed.
-            _ if now - self.registered_at <= limits.deployment => Reach::Unknown,
+            _ if now - self.began_at <= limits.deployment => Reach::Unknown,
             _ => Reach::Lost,
         }
     }
@@ -155,8 +159,9 @@ mod tests {
         Contact {
             engine,
             heartbeat_at: heartbeat.map(at),
-            registered_at: at(0),
+            began_at: at(0),
             was_deployed,
+            runs: true,
         }
     }
 
@@ -197,6 +202,26 @@ mod tests {
         assert_eq!(host.reach(at(191), LIMITS), Reach::Lost);
         let original = contact(Some(true), None, true);
         assert_eq!(original.reach(at(1_000_000), LIMITS), Reach::Good);
+    }
+
+    #[test]
+    fn a_host_that_is_restarted_before_it_was_deployed_may_be_silent_until_the_deadline() {
+        let host = contact(None, Some(10), false);
+        assert_eq!(host.reach(at(200), LIMITS), Reach::Unknown);
+        assert_eq!(host.reach(at(15 * 60 + 1), LIMITS), Reach::Lost);
+    }
+
+    #[test]
+    fn a_host_whose_instance_does_not_run_can_neither_be_used_nor_be_late() {
+        for engine in [None, Some(false), Some(true)] {
+            for was_deployed in [false, true] {
+                let stopped = Contact {
+                    runs: false,
+                    ..contact(engine, Some(0), was_deployed)
+                };
+                assert_eq!(stopped.reach(at(1_000_000), LIMITS), Reach::Unknown);
+            }
+        }
     }
 
     #[test]

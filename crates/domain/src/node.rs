@@ -20,23 +20,30 @@ texts! {
     }
 }
 
-/// Whether a node that is being deployed has become usable.
-///
-/// The one place of the criterion: its instance runs.
-pub fn is_ready(instance: InstanceState) -> bool {
-    instance == InstanceState::Running
+texts! {
+    /// What makes the nodes of a cluster usable.
+    Readiness {
+        /// Their agent has called home and their engine answers.
+        Agent = "agent",
+        /// Their instance runs: for images without an agent.
+        Instance = "instance",
+    }
 }
 
-/// The state that a node in `state` takes when its instance is seen in `instance`, or the same one.
-pub fn observe(state: NodeState, instance: InstanceState) -> NodeState {
+/// The member of a body that says so.
+pub const READINESS: &str = "readiness";
+
+/// The state that a node in `state` takes when its instance is seen in `instance`, or the same one. Where an agent is to
+/// call home it is not enough that the instance runs: [`crate::host`] says the rest.
+pub fn observe(state: NodeState, instance: InstanceState, readiness: Readiness) -> NodeState {
+    let is_ready = instance == InstanceState::Running && readiness == Readiness::Instance;
     use InstanceState as I;
     use NodeState as S;
     match (state, instance) {
         (S::Terminated, _) | (_, I::Terminated) => S::Terminated,
         // Its end is seen when it has come: the addresses and the volume are freed only then.
         (_, I::ShuttingDown) | (S::Terminating, _) => state,
-        (S::Deploying, instance) if is_ready(instance) => S::Deployed,
-        (S::Unreachable, instance) if is_ready(instance) => S::Deployed,
+        (S::Deploying | S::Unreachable, _) if is_ready => S::Deployed,
         // Also one that was stopped before it was ever seen running: it exists, and its cluster must not wait for it.
         (S::Deploying | S::Deployed | S::Upgrading, I::Stopping | I::Stopped) => S::Unreachable,
         (state, _) => state,
@@ -45,7 +52,11 @@ pub fn observe(state: NodeState, instance: InstanceState) -> NodeState {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{observe as observe_with, *};
+
+    fn observe(state: NodeState, instance: InstanceState) -> NodeState {
+        observe_with(state, instance, Readiness::Instance)
+    }
 
     #[test]
     fn a_node_is_deployed_when_its_instance_runs() {
@@ -113,6 +124,20 @@ mod tests {
                 let is_it = |change: &&(S, I, S)| (change.0, change.1) == (state, instance);
                 let expected = changes.iter().find(is_it).map_or(state, |change| change.2);
                 assert_eq!(observe(state, instance), expected, "{state} {instance:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn that_the_instance_runs_is_not_enough_where_an_agent_is_to_call_home() {
+        for &state in NodeState::ALL {
+            for &instance in InstanceState::ALL {
+                let expected = match observe(state, instance) {
+                    NodeState::Deployed => state,
+                    other => other,
+                };
+                let seen = observe_with(state, instance, Readiness::Agent);
+                assert_eq!(seen, expected, "{state} {instance:?}");
             }
         }
     }

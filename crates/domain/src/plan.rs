@@ -12,9 +12,14 @@ use crate::{
     action::End,
     ids::{LaunchId, NodeId},
     network::Network,
+    node::Readiness,
     placement::{self, Candidate, Seat, Subnet},
     state::{ClusterState, NodeState},
 };
+
+mod agents;
+
+pub use agents::Call;
 
 /// A TerminateInstances call whose effect does not show is sent again after this time; it is idempotent.
 const RESEND_TERMINATE_AFTER: TimeDelta = TimeDelta::seconds(60);
@@ -38,6 +43,10 @@ pub struct View {
     pub state: ClusterState,
     /// How many nodes are wanted.
     pub target: u32,
+    /// What makes its nodes usable.
+    pub readiness: Readiness,
+    /// When the running operation began.
+    pub began_at: Option<DateTime<Utc>>,
     /// Why the running operation can't go on, once that is known.
     pub failure: Option<String>,
     /// Whether its user has canceled the running operation.
@@ -73,6 +82,8 @@ pub struct Node {
     pub terminate_requested_at: Option<DateTime<Utc>>,
     /// Whether its instance bears the tags that are the node's own.
     pub is_tagged: bool,
+    /// What is known of its agent.
+    pub call: Call,
 }
 
 /// A launch whose outcome is not known.
@@ -122,6 +133,8 @@ pub enum Step {
     Terminate(Vec<NodeId>),
     /// These nodes have, and will have, no instance: they are gone.
     Bury(Vec<NodeId>),
+    /// Look into why these nodes can't be used.
+    Examine(Vec<NodeId>),
     /// The cluster has come to rest.
     Settle {
         /// Its state from now on.
@@ -170,9 +183,14 @@ pub fn next_step(view: &View) -> Step {
     let is_busy = view
         .nodes
         .iter()
+        .filter(|node| !agents::is_kept(view, node))
         .any(|node| matches!(node.state, NodeState::Deploying | NodeState::Terminating));
     if is_busy || !view.launches.is_empty() {
         return Step::Wait(wait_until);
+    }
+    let to_examine = agents::to_examine(view);
+    if !to_examine.is_empty() {
+        return Step::Examine(to_examine);
     }
     if let Some(step) = settle(view) {
         return step;
@@ -372,20 +390,26 @@ fn terminations(view: &View) -> Option<Step> {
 }
 
 fn settle(view: &View) -> Option<Step> {
-    let existing = view.nodes.iter().filter(|node| node.state.exists()).count();
-    let existing = u32::try_from(existing).unwrap_or(u32::MAX);
-    let state = view.state.settled(existing, view.target)?;
-    let missed =
+    let exists = |node: &&Node| node.state.exists() || agents::is_kept(view, node);
+    let existing = as_u32(view.nodes.iter().filter(exists).count());
+    let missed = as_u32(agents::missed(view).count());
+    // A cluster is deployed when all its nodes can be used: those that never could are wanted still.
+    let state = view
+        .state
+        .settled(existing, view.target.saturating_add(missed))?;
+    let are_missing =
         view.state.is_moving() && view.state != ClusterState::Terminating && existing < view.target;
     let end = if view.is_canceling {
         End::Canceled
-    } else if missed {
+    } else if are_missing {
         End::Failed(view.failure.clone().unwrap_or_else(|| {
             format!(
                 "{existing} of {} nodes are deployed; the others were lost",
                 view.target
             )
         }))
+    } else if let Some(reason) = agents::failure(view) {
+        End::Failed(reason)
     } else {
         End::Success
     };
@@ -395,6 +419,10 @@ fn settle(view: &View) -> Option<Step> {
         _ => view.target,
     };
     Some(Step::Settle { state, target, end })
+}
+
+fn as_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 mod authority;
 mod certificate;
 mod sealed;
+mod token;
 
 pub use authority::{Authority, AuthorityError, Identity, Kept};
 pub use certificate::{Certificate, NotACertificate};
 pub use sealed::{SecretError, SecretKey};
+pub use token::{fresh_token, token_digest};

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     cluster::NewCluster,
     ids::{ActionId, ClusterId, NamespaceId, NodeId, SiteId},
+    node::Readiness,
     provider_options::ProviderOptions,
     state::ClusterState,
 };
@@ -57,6 +58,8 @@ pub struct Cluster {
     pub provider_options: ProviderOptions,
     /// The public keys that may log in to its nodes.
     pub ssh_authorized_keys: Vec<String>,
+    /// What makes its nodes usable.
+    pub readiness: Readiness,
     /// The operation that is under way.
     pub action_id: Option<ActionId>,
     /// Grows with every change of what is wanted.
@@ -85,6 +88,7 @@ struct Row {
     automatic_tags: Vec<String>,
     provider_options: Json<ProviderOptions>,
     ssh_authorized_keys: Vec<String>,
+    readiness: String,
     action_id: Option<Uuid>,
     revision: i64,
     deployed_at: Option<DateTime<Utc>>,
@@ -112,6 +116,7 @@ impl TryFrom<Row> for Cluster {
             automatic_tags: row.automatic_tags,
             provider_options: row.provider_options.0,
             ssh_authorized_keys: row.ssh_authorized_keys,
+            readiness: row.readiness.parse()?,
             action_id: row.action_id.map(Into::into),
             revision: row.revision,
             deployed_at: row.deployed_at,
@@ -133,8 +138,8 @@ pub async fn insert(
     let id = Uuid::new_v4();
     let inserted = sqlx::query!(
         r#"INSERT INTO cluster (id, namespace_id, name, nickname, state, region, node_type, disk_gb, target_num_nodes,
-                                tags, automatic_tags, provider_options, ssh_authorized_keys)
-           VALUES ($1, $2, $3, $4, 'Init', $5, $6, $7, $8, $9, $10, $11, $12)
+                                tags, automatic_tags, provider_options, ssh_authorized_keys, readiness)
+           VALUES ($1, $2, $3, $4, 'Init', $5, $6, $7, $8, $9, $10, $11, $12, $13)
            ON CONFLICT (namespace_id, name) WHERE state <> 'Terminated' DO NOTHING"#,
         id,
         namespace.0,
@@ -148,6 +153,7 @@ pub async fn insert(
         automatic_tags,
         Json(&new.provider_options) as _,
         &new.ssh_authorized_keys,
+        new.readiness.as_str(),
     )
     .execute(conn)
     .await?;
@@ -266,7 +272,7 @@ async fn by_ids(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Cluster>> {
                          WHERE cluster_id = cluster.id AND node.state <> 'Terminated'
                          ORDER BY created_at, id) AS "nodes!",
                   tags, automatic_tags, provider_options AS "provider_options: Json<ProviderOptions>",
-                  ssh_authorized_keys, action_id, revision, deployed_at, destroyed_at
+                  ssh_authorized_keys, readiness, action_id, revision, deployed_at, destroyed_at
            FROM cluster WHERE id = ANY ($1) ORDER BY created_at, id"#,
         ids
     )

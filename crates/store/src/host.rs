@@ -12,8 +12,10 @@ use uuid::Uuid;
 use crate::{Result, operation};
 
 mod heartbeat;
+mod launched;
 
 pub use heartbeat::{Answer, Beat, Heard, hear, hear_alone};
+pub use launched::{LaunchToken, Launched, give_token, launch_token, lock_launched};
 
 /// A registration token as it is presented.
 #[derive(Debug, Clone)]
@@ -147,6 +149,8 @@ pub struct Host {
     pub external_fqdn: String,
     /// Its address.
     pub public_ip: Option<String>,
+    /// Where its engine is asked.
+    pub engine_address: Option<String>,
     /// The certificate that its engine shows, in PEM.
     pub public_cert: Option<String>,
     /// The address of its tunnel.
@@ -179,8 +183,10 @@ pub async fn lock(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
 /// Postgres' own.
 pub async fn get(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
     let row = sqlx::query!(
-        r#"SELECT id, node.namespace_id, cluster_id, state, agent_version, external_fqdn, public_ip, public_cert, tunnel,
-                  is_reachable, heartbeat_at, node.created_at, deployed_at, now() AS "now!",
+        r#"SELECT id, node.namespace_id, cluster_id, state, agent_version, external_fqdn, public_ip, engine_address,
+                  public_cert, tunnel, is_reachable, heartbeat_at, deployed_at, now() AS "now!",
+                  coalesce(launched_at, node.created_at) AS "began_at!",
+                  coalesce(brought_by_owner OR instance_state = 'running', false) AS "runs!",
                   authority.certificate AS "authority?"
            FROM node LEFT JOIN authority ON authority.namespace_id = node.namespace_id
            WHERE id = $1"#,
@@ -197,14 +203,16 @@ pub async fn get(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
             agent_version: row.agent_version,
             external_fqdn: row.external_fqdn,
             public_ip: row.public_ip,
+            engine_address: row.engine_address,
             public_cert: row.public_cert,
             tunnel: row.tunnel,
             authority: row.authority,
             contact: Contact {
                 engine: row.is_reachable,
                 heartbeat_at: row.heartbeat_at,
-                registered_at: row.created_at,
+                began_at: row.began_at,
                 was_deployed: row.deployed_at.is_some(),
+                runs: row.runs,
             },
             now: row.now,
         })
@@ -283,7 +291,7 @@ pub async fn record_probe(
         r#"UPDATE node
            SET is_reachable = $3, probed_at = now(), probe_claimed_until = NULL,
                last_seen_at = CASE WHEN $3 THEN now() ELSE last_seen_at END
-           WHERE id = $1 AND public_ip = $2"#,
+           WHERE id = $1 AND engine_address = $2"#,
         id.0,
         address,
         is_reachable
@@ -321,6 +329,7 @@ pub async fn settle(
     .execute(&mut *conn)
     .await?;
     if let Some(cluster) = host.cluster_id {
+        launched::tell(conn, id, state).await?;
         operation::wake(conn, cluster).await?;
     }
     Ok(Some((host.state, state)))
@@ -350,8 +359,9 @@ pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<V
         r#"UPDATE node SET probe_claimed_until = now() + make_interval(secs => $1)
            WHERE id IN (
                SELECT id FROM node
-               WHERE brought_by_owner AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')
-                 AND public_ip IS NOT NULL AND public_cert IS NOT NULL
+               WHERE (brought_by_owner OR instance_state = 'running')
+                 AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')
+                 AND engine_address IS NOT NULL AND public_cert IS NOT NULL
                  AND (probe_claimed_until IS NULL OR probe_claimed_until < now())
                  -- An engine that is being upgraded comes and goes.
                  AND (state <> 'Upgrading' OR EXISTS (
@@ -365,7 +375,7 @@ pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<V
                FOR UPDATE SKIP LOCKED
                LIMIT 50
            )
-           RETURNING id, namespace_id, public_ip AS "public_ip!", public_cert AS "public_cert!""#,
+           RETURNING id, namespace_id, engine_address AS "engine_address!", public_cert AS "public_cert!""#,
         settings.claim_seconds(),
         settings.probe_again.as_secs_f64(),
         settings.limits.silence.as_seconds_f64()
@@ -377,7 +387,7 @@ pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<V
         .map(|row| Due {
             id: row.id.into(),
             namespace_id: row.namespace_id.into(),
-            address: row.public_ip,
+            address: row.engine_address,
             public_cert: row.public_cert,
         })
         .collect())
@@ -419,7 +429,8 @@ pub async fn certificates(conn: &mut PgConnection, object: Uuid) -> Result<Vec<S
 pub async fn overdue(conn: &mut PgConnection, limits: Limits) -> Result<Vec<NodeId>> {
     let ids = sqlx::query_scalar!(
         r#"SELECT id FROM node
-           WHERE brought_by_owner AND state = 'Deploying' AND created_at < now() - make_interval(secs => $1)
+           WHERE (brought_by_owner OR instance_state = 'running') AND state = 'Deploying'
+                 AND coalesce(launched_at, created_at) < now() - make_interval(secs => $1)
               OR heartbeat_at < now() - make_interval(secs => $2) AND state IN ('Deploying', 'Deployed', 'Upgrading')
            ORDER BY id"#,
         limits.deployment.as_seconds_f64(),

@@ -27,6 +27,8 @@ pub struct Launch {
     pub count: u32,
     /// The exact request.
     pub request: LaunchRequest,
+    /// The token that goes into its user data, sealed; none where no agent is awaited.
+    pub sealed_token: Option<Vec<u8>>,
     /// How often it was sent.
     pub attempts: u32,
     /// Not to be sent again before.
@@ -37,24 +39,52 @@ pub struct Launch {
     pub last_sent_ago: Option<TimeDelta>,
 }
 
-/// Decides a launch for these nodes, and gives each its seat.
+/// The token with which a launch's instances register, as it is kept.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// By which it is known again.
+    pub sha256: [u8; 32],
+    /// From which it is put into the launch's user data.
+    pub sealed: Vec<u8>,
+}
+
+/// A launch that is decided.
+#[derive(Debug)]
+pub struct Decision {
+    /// Its id.
+    pub id: LaunchId,
+    /// Where its instances go.
+    pub subnet: Subnet,
+    /// The exact request.
+    pub request: LaunchRequest,
+    /// The token of its instances; none where no agent is awaited.
+    pub token: Option<Token>,
+    /// Its nodes.
+    pub nodes: Vec<NodeId>,
+}
+
+/// Writes down a decided launch, and gives each of its nodes its seat.
 ///
 /// # Errors
 /// Postgres' own.
 pub async fn decide(
     conn: &mut PgConnection,
-    id: LaunchId,
     cluster: ClusterId,
     site: SiteId,
-    subnet: &Subnet,
-    request: &LaunchRequest,
-    nodes: &[NodeId],
+    decision: &Decision,
 ) -> Result<()> {
+    let Decision {
+        id,
+        subnet,
+        request,
+        token,
+        nodes,
+    } = decision;
     let node_ids: Vec<Uuid> = nodes.iter().map(|node| node.0).collect();
     sqlx::query!(
         r#"INSERT INTO launch (id, cluster_id, site_id, client_token, zone, subnet_id, subnet_cidr, count, request,
-                               state)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'decided')"#,
+                               token_sha256, sealed_token, state)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'decided')"#,
         id.0,
         cluster.0,
         site.0,
@@ -64,6 +94,8 @@ pub async fn decide(
         IpNet::V4(subnet.cidr) as _,
         signed(u32::try_from(nodes.len()).unwrap_or(u32::MAX)),
         Json(request) as _,
+        token.as_ref().map(|token| &token.sha256[..]),
+        token.as_ref().map(|token| &token.sealed[..]),
     )
     .execute(&mut *conn)
     .await?;
@@ -85,7 +117,8 @@ pub async fn decide(
 /// Postgres' own.
 pub async fn open(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Launch>> {
     let rows = sqlx::query!(
-        r#"SELECT id, client_token, zone, count, request AS "request: Json<LaunchRequest>", attempts, retry_at,
+        r#"SELECT id, client_token, zone, count, request AS "request: Json<LaunchRequest>", sealed_token,
+                  attempts, retry_at,
                   extract(epoch FROM now() - sent_at)::float8 AS sent_seconds_ago,
                   extract(epoch FROM now() - last_sent_at)::float8 AS last_sent_seconds_ago
            FROM launch WHERE cluster_id = $1 AND state IN ('decided', 'sent')
@@ -102,6 +135,7 @@ pub async fn open(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<Lau
             zone: row.zone,
             count: unsigned(row.count),
             request: row.request.0,
+            sealed_token: row.sealed_token,
             attempts: unsigned(row.attempts),
             retry_at: row.retry_at,
             sent_ago: row.sent_seconds_ago.map(seconds),

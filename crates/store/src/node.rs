@@ -19,9 +19,12 @@ mod watch;
 mod work;
 
 pub use watch::{
-    Addresses, Watched, any_watched, bury_observed, known_instances, mark_seen, observe, watched,
+    Addresses, Seen, Watched, any_watched, bury_observed, known_instances, mark_seen, observe,
+    watched,
 };
-pub use work::{bury, for_plan, mark_tagged, mark_terminate_requested, retire, set_state};
+pub use work::{
+    bury, for_plan, keep_console_output, mark_tagged, mark_terminate_requested, retire, set_state,
+};
 
 /// An address of a node inside its VPC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
-//! The hosts that their owners brought: their engines are asked now and then, and what is asked of them is carried out.
+//! The hosts with an agent: their engines are asked now and then, and what is asked of those that their owners brought is
+//! carried out.
 //!
-//! They are of no site, so every worker looks after them; a host that one of them is dealing with is left alone by the
+//! Those are of no site, so every worker looks after them; a host that one of them is dealing with is left alone by the
 //! others. What is written follows from rows and from what the engine answers, so doing it twice does no harm.
 
 use std::sync::Arc;
@@ -29,11 +30,7 @@ const ASKED_AT_ONCE: usize = 50;
 /// Looks after the hosts until it is stopped.
 pub(crate) async fn run(pool: PgPool, config: Arc<Config>, stop: CancellationToken) {
     let look_interval = config.look_interval;
-    let hosts = Hosts {
-        pool,
-        settings: config.hosts,
-        secret_key: config.secret_key.clone(),
-    };
+    let hosts = Hosts::new(pool, &config);
     while !stop.is_cancelled() {
         if let Err(error) = hosts.look().await {
             warn!(%error, "the hosts can't be looked after; trying again");
@@ -45,7 +42,7 @@ pub(crate) async fn run(pool: PgPool, config: Arc<Config>, stop: CancellationTok
     }
 }
 
-struct Hosts {
+pub(crate) struct Hosts {
     pool: PgPool,
     settings: Settings,
     secret_key: Option<SecretKey>,
@@ -56,6 +53,40 @@ const NO_SECRET_KEY: &str =
     "the worker has no secret key; start it with the same BERTH_SECRET_KEY as the API";
 
 impl Hosts {
+    pub(crate) fn new(pool: PgPool, config: &Config) -> Self {
+        Self {
+            pool,
+            settings: config.hosts,
+            secret_key: config.secret_key.clone(),
+        }
+    }
+
+    /// Asks the engine of a node, and writes down whether it answered. Says so in words; none where nobody knows its
+    /// engine, since it has not announced a certificate.
+    pub(crate) async fn ask(&self, node: NodeId) -> Result<Option<String>, Error> {
+        let mut conn = self.pool.acquire().await?;
+        let host = host::get(&mut conn, node).await?;
+        drop(conn);
+        let due = host.and_then(|host| {
+            Some(Due {
+                id: host.id,
+                namespace_id: host.namespace_id,
+                address: host.engine_address?,
+                public_cert: host.public_cert?,
+            })
+        });
+        match due {
+            Some(due) => self.probe(&due).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The state of a node.
+    pub(crate) async fn state(&self, node: NodeId) -> Result<Option<NodeState>, Error> {
+        let mut conn = self.pool.acquire().await?;
+        Ok(host::get(&mut conn, node).await?.map(|host| host.state))
+    }
+
     async fn look(&self) -> Result<(), Error> {
         let mut conn = self.pool.acquire().await?;
         let overdue = host::overdue(&mut conn, self.settings.limits).await?;
@@ -180,11 +211,6 @@ impl Hosts {
         }
         tx.commit().await?;
         Ok(())
-    }
-
-    async fn state(&self, node: NodeId) -> Result<Option<NodeState>, Error> {
-        let mut conn = self.pool.acquire().await?;
-        Ok(host::get(&mut conn, node).await?.map(|host| host.state))
     }
 }
 

@@ -11,7 +11,10 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws::Clouds;
-use domain::ids::{InstallationId, SiteId, WorkerId};
+use domain::{
+    ids::{InstallationId, SiteId, WorkerId},
+    user_data::PublicUrl,
+};
 use sqlx::postgres::PgListener;
 use store::PgPool;
 use tokio::sync::{Mutex, Notify, OnceCell};
@@ -58,6 +61,8 @@ pub struct Config {
     pub hosts: domain::host::Settings,
     /// Under which the keys of the authorities are sealed; without it no engine is asked.
     pub secret_key: Option<pki::SecretKey>,
+    /// Under which URL the agents of nodes reach Berth; none where no cluster's nodes have any.
+    pub public_url: Option<PublicUrl>,
     /// The image of every node; none means Canonical's newest Ubuntu LTS.
     pub image: Option<String>,
     /// The zone that nodes get names in; none means EC2's names.
@@ -81,6 +86,7 @@ impl Default for Config {
             launch_deadline: Duration::from_secs(15 * 60),
             hosts: domain::host::Settings::default(),
             secret_key: None,
+            public_url: None,
             image: None,
             names: None,
             names_retry_interval: Duration::from_secs(60),

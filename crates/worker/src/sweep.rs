@@ -11,8 +11,13 @@ use std::{
 
 use aws::Instance;
 use chrono::TimeDelta;
-use domain::{ids::NodeId, node, state::NodeState, tags};
-use store::node::{Addresses, PrivateIp, Watched};
+use domain::{
+    ids::NodeId,
+    node::{self, InstanceState, Readiness},
+    state::NodeState,
+    tags,
+};
+use store::node::{Addresses, PrivateIp, Seen, Watched};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -131,11 +136,13 @@ impl Sweeper {
             match by_id.get(node.instance_id.as_str()) {
                 Some(instance) => {
                     memory.missing.remove(&node.id);
-                    let state = node::observe(node.state, instance.state);
+                    let state = node::observe(node.state, instance.state, node.readiness);
                     let addresses = addresses(node, instance, state);
-                    if state != node.state || addresses != node.addresses {
+                    let is_awaited = node.readiness == Readiness::Agent;
+                    let is_news = is_awaited && node.instance_state != Some(instance.state);
+                    if is_news || state != node.state || addresses != node.addresses {
                         apply(&self.site, node, state, &addresses, Some(instance)).await?;
-                    } else if state == NodeState::Deployed {
+                    } else if state == NodeState::Deployed && !is_awaited {
                         seen.push(node.id);
                     }
                 }
@@ -244,7 +251,7 @@ pub(crate) async fn apply(
                 store::cluster::want_one_less(&mut tx, node.cluster_id).await?;
             }
         }
-    } else if !store::node::observe(&mut tx, node, state, addresses).await? {
+    } else if !see(site, &mut tx, node, state, addresses, instance).await? {
         return Ok(());
     } else if state != node.state {
         info!(node = %node.id, instance = node.instance_id, from = %node.state, to = %state, "node changed");
@@ -261,11 +268,40 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-/// The nodes that are on their way from one state to another.
+/// Writes down what was seen of a node that lives; where an agent is awaited, it may have called before this was seen.
+async fn see(
+    site: &Site,
+    tx: &mut store::PgConnection,
+    node: &Watched,
+    state: NodeState,
+    addresses: &Addresses,
+    instance: Option<&Instance>,
+) -> Result<bool, Error> {
+    let seen = Seen {
+        state,
+        addresses,
+        instance: instance.map_or(InstanceState::Terminated, |instance| instance.state),
+    };
+    if !store::node::observe(tx, node, &seen).await? {
+        return Ok(false);
+    }
+    if node.readiness == Readiness::Agent {
+        store::host::settle(tx, node.id, site.config.hosts.limits).await?;
+    }
+    Ok(true)
+}
+
+/// The nodes that are on their way from one state to another, and those that say that they are elsewhere.
 fn changing(nodes: &[Watched]) -> BTreeMap<NodeId, NodeState> {
+    let is_elsewhere = |node: &&Watched| {
+        node.state.exists() && node.told_ip.is_some() && node.told_ip != node.addresses.public_ip
+    };
+    let is_changing = |node: &&Watched| {
+        matches!(node.state, NodeState::Deploying | NodeState::Terminating) || is_elsewhere(node)
+    };
     nodes
         .iter()
-        .filter(|node| matches!(node.state, NodeState::Deploying | NodeState::Terminating))
+        .filter(is_changing)
         .map(|node| (node.id, node.state))
         .collect()
 }

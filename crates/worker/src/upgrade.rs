@@ -29,7 +29,7 @@ pub(crate) async fn carry_on(
     let situation = Situation {
         state: host.state,
         contact: host.contact,
-        can_be_asked: host.public_ip.is_some() && host.public_cert.is_some(),
+        can_be_asked: host.engine_address.is_some() && host.public_cert.is_some(),
         agent_version: host.agent_version.as_deref(),
         now: host.now,
     };

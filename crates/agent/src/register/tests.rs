@@ -70,6 +70,33 @@ async fn an_instance_says_which_one_it_is() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_given_a_token_of_its_own_speaks_with_it_until_it_is_forgotten() {
+    let server = FakeServer::start().await;
+    let machine = Machine::new(&server);
+    let form = json!({"uuid": server.node, "token": "its-own"});
+    server.once("register", 201, &form.to_string());
+    drop(machine.boot_until_heartbeat(&server, 1).await);
+    let with = |name: &str, call: usize| server.calls(name)[call].authorization().to_owned();
+    let (shared, own) = (
+        format!("TutumAgentToken {TOKEN}"),
+        "TutumAgentToken its-own".to_owned(),
+    );
+    assert_eq!(with("register", 0), shared);
+    assert_eq!(
+        (with("announce", 0), with("heartbeat", 0)),
+        (own.clone(), own.clone())
+    );
+    // After a reboot, too.
+    server.once("announce", 401, r#"{"error": "forgotten"}"#);
+    let _agent = machine.boot_until_heartbeat(&server, 2).await;
+    assert_eq!(with("announce", 1), own);
+    assert_eq!(
+        (with("register", 1), with("announce", 2)),
+        (shared.clone(), shared)
+    );
+}
+
+#[tokio::test]
 async fn the_disk_of_another_instance_is_no_identity() {
     let server = FakeServer::start().await;
     let service = FakeMetadata::start().await;

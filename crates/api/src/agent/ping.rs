@@ -65,7 +65,7 @@ pub(crate) async fn ping(
 }
 
 fn whom_to_ask(host: &Host) -> Option<(std::net::IpAddr, Certificate)> {
-    let address = host.public_ip.as_deref()?.parse().ok()?;
+    let address = host.engine_address.as_deref()?.parse().ok()?;
     let certificate = Certificate::from_pem(host.public_cert.as_deref()?).ok()?;
     Some((address, certificate))
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     auth::{Presented, REMOVED, UNKNOWN, is_gone},
+    launched::{self, INSTANCE_ID},
     wire::AgentNode,
 };
 use crate::{
@@ -24,13 +25,17 @@ pub(crate) struct Registration {
     /// The agent's version.
     #[schema(max_length = 128)]
     agent_version: Option<String>,
+    /// The EC2 instance that the machine is; needed with the token of a launch.
+    #[schema(max_length = 128, example = json!(null))]
+    instance_id: Option<String>,
 }
 
 /// Register a host
 ///
 /// The machine becomes a node of the token's namespace, in state `Deploying`; the token is its credential from then on,
 /// and is not taken from another machine. Until the node has announced its certificate, the same machine may send this
-/// again: the answer may have been lost.
+/// again: the answer may have been lost. With the token that Berth has given to the instances of a launch, the machine
+/// becomes the node of the instance that it is, and is told a token of its own.
 #[utoipa::path(
     post,
     path = "/api/agent/v1/node/",
@@ -41,6 +46,9 @@ pub(crate) struct Registration {
         (status = 201, description = "The node.", body = AgentNode),
         (status = 400, description = "A member can't be taken.", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorBody),
+        (
+            status = 503, description = "The launch's instances are not known yet: try again shortly.", body = ErrorBody
+        ),
     )
 )]
 pub(crate) async fn register(
@@ -50,10 +58,24 @@ pub(crate) async fn register(
 ) -> Result<(StatusCode, Json<AgentNode>), ApiError> {
     let agent_version = body.members.text("agent_version")?.unwrap_or_default();
     validate_word("agent_version", &agent_version)?;
+    let instance_id = body.members.text(INSTANCE_ID)?.filter(|id| !id.is_empty());
     let mut tx = app.pool.begin().await?;
-    let token = host::lock_token(&mut tx, &presented.sha256)
-        .await?
-        .ok_or(UNKNOWN)?;
+    let Some(token) = host::lock_token(&mut tx, &presented.sha256).await? else {
+        let launch = host::launch_token(&mut tx, &presented.sha256)
+            .await?
+            .ok_or(UNKNOWN)?;
+        let answer = launched::register(
+            &app,
+            &mut tx,
+            &launch,
+            &presented,
+            instance_id,
+            &agent_version,
+        )
+        .await?;
+        tx.commit().await?;
+        return Ok((StatusCode::CREATED, Json(answer)));
+    };
     let node = match registered_before(&token, &presented)? {
         Some(node) => node,
         None => {

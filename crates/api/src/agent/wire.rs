@@ -45,6 +45,11 @@ pub(crate) struct AgentNode {
     user_ca_cert: String,
     /// The node's id.
     uuid: Uuid,
+    /// The node's own token, which its agent uses from now on instead of that of its launch. Only the answer to a
+    /// registration with such a one has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    token: Option<String>,
 }
 
 fn states() -> Object {
@@ -67,6 +72,15 @@ impl AgentNode {
             tunnel: host.tunnel,
             user_ca_cert: host.authority.unwrap_or_default(),
             uuid: host.id.0,
+            token: None,
+        }
+    }
+
+    /// The same, told its own token.
+    pub(super) fn with_token(self, token: String) -> Self {
+        Self {
+            token: Some(token),
+            ..self
         }
     }
 }

@@ -7,6 +7,7 @@ use domain::{
         DEFAULT_DISK_GB, Invalid, NewCluster, validate_disk, validate_name, validate_nickname,
         validate_target,
     },
+    node::{READINESS, Readiness},
     ssh,
     state::ActionState,
     tags, user_data,
@@ -18,7 +19,7 @@ use store::{
 use utoipa::{ToSchema, openapi::Object};
 
 use crate::{
-    App,
+    Agents, App,
     answer::Acted,
     auth::Caller,
     body::{JsonBody, Members},
@@ -73,6 +74,11 @@ pub(crate) struct NewNodeCluster {
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH anna@example.com"
     ]))]
     ssh_authorized_keys: Option<Vec<String>>,
+    /// What makes the nodes `Deployed`: `agent`, that their agent has called home and their Docker engine answers; or
+    /// `instance`, that their instance runs, for images without an agent. What the installation has as its default where
+    /// nothing is said.
+    #[schema(example = json!(null), pattern = "^(agent|instance)$")]
+    readiness: Option<String>,
 }
 
 fn region_uri() -> Object {
@@ -109,7 +115,7 @@ pub(crate) async fn create(
     body: JsonBody,
 ) -> Result<Acted<NodeCluster>, ApiError> {
     let catalogue = app.catalogue().await?;
-    let (new, automatic) = read(body.members, &catalogue)?;
+    let (new, automatic) = read(body.members, &catalogue, &app.agents)?;
 
     let mut tx = app.pool.begin().await?;
     let id = cluster::insert(&mut tx, caller.namespace(), &new, &automatic).await?;
@@ -142,7 +148,11 @@ pub(crate) async fn create(
 }
 
 /// The cluster that a body wishes for, and the tags that it gets by itself.
-fn read(mut body: Members, catalogue: &Catalogue) -> Result<(NewCluster, Vec<String>), Invalid> {
+fn read(
+    mut body: Members,
+    catalogue: &Catalogue,
+    agents: &Agents,
+) -> Result<(NewCluster, Vec<String>), Invalid> {
     let name = body.text("name")?.unwrap_or_default();
     validate_name(&name)?;
     let region = required(&mut body, "region")?;
@@ -163,6 +173,7 @@ fn read(mut body: Members, catalogue: &Catalogue) -> Result<(NewCluster, Vec<Str
         tags: tag::read(&mut body, &automatic)?.unwrap_or_default(),
         provider_options: wire::read_options(&mut body)?,
         ssh_authorized_keys: read_keys(&mut body)?,
+        readiness: read_readiness(&mut body, agents)?,
         name,
     };
     Ok((new, automatic))
@@ -172,6 +183,22 @@ fn read_keys(body: &mut Members) -> Result<Vec<String>, Invalid> {
     let keys = ssh::validate_keys(&body.texts(ssh::FIELD)?)?;
     user_data::check_size(&keys)?;
     Ok(keys)
+}
+
+fn read_readiness(body: &mut Members, agents: &Agents) -> Result<Readiness, Invalid> {
+    let readiness = match body.text(READINESS)?.filter(|text| !text.is_empty()) {
+        None => return Ok(agents.readiness),
+        Some(text) => text.parse().map_err(|_| {
+            let reason = format!("{text:?} is neither \"agent\" nor \"instance\"");
+            Invalid::new(READINESS, reason)
+        })?,
+    };
+    if readiness == Readiness::Agent && agents.public_url.is_none() {
+        let reason = "agents do not know where to call home; ask the operator of Berth to set BERTH_PUBLIC_URL, or say \
+                      \"instance\"";
+        return Err(Invalid::new(READINESS, reason));
+    }
+    Ok(readiness)
 }
 
 fn required(body: &mut Members, name: &str) -> Result<String, Invalid> {
@@ -187,7 +214,7 @@ mod tests {
 
     fn wish(text: &str) -> Result<NewCluster, String> {
         let body = JsonBody::parse(text.as_bytes()).unwrap();
-        read(body.members, &small())
+        read(body.members, &small(), &Agents::default())
             .map(|(new, _)| new)
             .map_err(|error| error.to_string())
     }
@@ -251,6 +278,14 @@ mod tests {
             (
                 format!(r#"{FRONT}, "ssh_authorized_keys": "ssh-rsa"}}"#),
                 "ssh_authorized_keys: \"ssh-rsa\" is not a list",
+            ),
+            (
+                format!(r#"{FRONT}, "readiness": "soon"}}"#),
+                "readiness: \"soon\" is neither \"agent\" nor \"instance\"",
+            ),
+            (
+                format!(r#"{FRONT}, "readiness": "agent"}}"#),
+                "readiness: agents do not know where to call home",
             ),
             (
                 format!(r#"{FRONT}, "tags": ["a"]}}"#),

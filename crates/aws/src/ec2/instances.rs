@@ -239,6 +239,23 @@ impl Instances for Ec2 {
         Ok(instances)
     }
 
+    async fn console_output(&self, instance_id: &str) -> Result<Option<String>> {
+        self.turn("GetConsoleOutput").await?;
+        let answer = self
+            .client
+            .get_console_output()
+            .instance_id(instance_id)
+            .send()
+            .await
+            .map_err(self.said("GetConsoleOutput"))?;
+        let decoded = answer
+            .output
+            .and_then(|output| base64::decode(output.trim()).ok());
+        // Text columns have no place for U+0000.
+        let text = decoded.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', ""));
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()> {
         let count = u32::try_from(instance_ids.len()).unwrap_or(u32::MAX);
         self.turn_of("TerminateInstances", count).await?.used();

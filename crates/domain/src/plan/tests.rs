@@ -14,6 +14,8 @@ fn view(state: ClusterState, target: u32, nodes: Vec<Node>) -> View {
         now: at(1000),
         state,
         target,
+        readiness: Readiness::Instance,
+        began_at: Some(at(800)),
         failure: None,
         is_canceling: false,
         deadline: Some(at(1900)),
@@ -38,6 +40,7 @@ fn unplaced(n: u128) -> Node {
         created_at: at(900),
         terminate_requested_at: None,
         is_tagged: false,
+        call: Call::default(),
     }
 }
 
@@ -394,4 +397,115 @@ fn what_could_not_be_launched_by_the_deadline_is_given_up_and_what_may_have_been
     view.network = Some(network(&["a"]));
     let reason = "no zone can take a node: a (subnet-a): AWS did not take the launch in time";
     assert_eq!(next_step(&view), Step::GiveUp(reason.into()));
+}
+
+/// A view of a cluster whose nodes are to call home.
+fn awaited(state: ClusterState, target: u32, nodes: Vec<Node>) -> View {
+    View {
+        readiness: Readiness::Agent,
+        ..view(state, target, nodes)
+    }
+}
+
+/// A node whose deadline has passed.
+fn missed(n: u128, is_examined: bool) -> Node {
+    Node {
+        state: NodeState::Unreachable,
+        call: Call {
+            is_examined,
+            ..Call::default()
+        },
+        ..running(n, "a")
+    }
+}
+
+fn deployed(n: u128) -> Node {
+    Node {
+        call: Call {
+            was_deployed: true,
+            has_registered: true,
+            is_examined: false,
+        },
+        ..running(n, "a")
+    }
+}
+
+#[test]
+fn a_node_that_has_not_called_home_is_examined_and_fails_the_operation() {
+    let mut view = awaited(
+        ClusterState::Deploying,
+        2,
+        vec![deployed(1), missed(2, false)],
+    );
+    assert_eq!(next_step(&view), Step::Examine(vec![node_id(2)]));
+    view.nodes[1].call.is_examined = true;
+    let Step::Settle { state, target, end } = next_step(&view) else {
+        panic!("{:?}", next_step(&view));
+    };
+    assert_eq!((state, target), (ClusterState::PartlyDeployed, 2));
+    let End::Failed(reason) = end else {
+        panic!("{end:?}");
+    };
+    let words = format!("node {} (i-2) has not called home in time", node_id(2));
+    assert!(reason.starts_with(&words), "{reason}");
+}
+
+#[test]
+fn a_node_that_calls_home_late_makes_its_cluster_whole() {
+    let rest = |node| awaited(ClusterState::PartlyDeployed, 2, vec![deployed(1), node]);
+    assert_eq!(next_step(&rest(missed(2, true))), Step::Rest);
+    let step = next_step(&rest(deployed(2)));
+    assert_eq!(step, settled(ClusterState::Deployed, 2));
+}
+
+#[test]
+fn a_scaling_is_not_to_blame_for_nodes_that_were_missed_before() {
+    let old = Node {
+        created_at: at(100),
+        ..missed(1, true)
+    };
+    let view = awaited(ClusterState::Scaling, 2, vec![old, deployed(2)]);
+    let step = next_step(&view);
+    assert_eq!(step, settled(ClusterState::PartlyDeployed, 2));
+}
+
+#[test]
+fn a_retry_of_a_deploy_says_again_what_is_missing() {
+    let old = Node {
+        created_at: at(100),
+        ..missed(1, true)
+    };
+    let view = awaited(ClusterState::Deploying, 1, vec![old]);
+    let step = next_step(&view);
+    assert!(
+        matches!(
+            step,
+            Step::Settle {
+                end: End::Failed(_),
+                ..
+            }
+        ),
+        "{step:?}"
+    );
+}
+
+#[test]
+fn a_canceled_operation_does_not_wait_for_agents() {
+    let booting = Node {
+        state: NodeState::Deploying,
+        ..running(1, "a")
+    };
+    let mut view = awaited(ClusterState::Deploying, 1, vec![booting]);
+    assert_eq!(next_step(&view), Step::Wait(None));
+    view.is_canceling = true;
+    let end = End::Canceled;
+    let (state, target) = (ClusterState::Deployed, 1);
+    assert_eq!(next_step(&view), Step::Settle { state, target, end });
+}
+
+#[test]
+fn where_the_instance_is_enough_an_unreachable_node_is_not_waited_for() {
+    let stopped = missed(1, false);
+    let step = next_step(&view(ClusterState::Deploying, 1, vec![stopped]));
+    assert_eq!(step, settled(ClusterState::Deployed, 1));
 }

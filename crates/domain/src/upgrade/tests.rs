@@ -22,8 +22,9 @@ fn heard(now: i64) -> Situation<'static> {
         contact: Contact {
             engine: Some(true),
             heartbeat_at: Some(at(now)),
-            registered_at: at(0),
+            began_at: at(0),
             was_deployed: true,
+            runs: true,
         },
         can_be_asked: true,
         agent_version: Some("0.1.0"),

@@ -86,6 +86,11 @@ pub async fn working(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Cluste
                OR (state IN ('Deployed', 'Partly deployed') AND NOT EXISTS (
                       SELECT 1 FROM node WHERE cluster_id = cluster.id
                         AND node.state IN ('Deployed', 'Unreachable', 'Upgrading')))
+               -- A node that was late has called home.
+               OR (state = 'Partly deployed' AND readiness = 'agent' AND target_num_nodes <= (
+                      SELECT count(*) FROM node
+                      WHERE cluster_id = cluster.id AND node.state IN ('Deployed', 'Unreachable', 'Upgrading')
+                        AND NOT (node.state = 'Unreachable' AND node.deployed_at IS NULL)))
                -- Something was asked of it, or of one of its nodes.
                OR id IN (SELECT object_id FROM action WHERE ended_at IS NULL
                          UNION SELECT cluster_id FROM node JOIN action ON action.object_id = node.id

@@ -62,7 +62,7 @@ pub struct Heard {
 /// Writes heartbeats down, in one statement, and answers to each in their order. Each node is heard once: of two
 /// heartbeats with the same token, the second is [`Answer::Busy`]. Nobody's lock is waited for, so that one node that is
 /// being changed keeps no other waiting. An engine that did not answer while the host was silent is to be asked anew, and
-/// so is one at a new address, which only hosts that their owners brought have from their agents.
+/// so is one at a new address of a host that its owner brought; what a launched one tells is only kept: EC2 is asked.
 ///
 /// # Errors
 /// Postgres' own.
@@ -77,7 +77,8 @@ pub async fn hear(conn: &mut PgConnection, beats: &[Beat], limits: Limits) -> Re
                             docker_graphdriver, cpu_cores, memory_kb, disk_gb, containers, instance_id, private_ips,
                             place)
            ), free AS (
-               SELECT node.id, place, brought_by_owner AND public_ip IS DISTINCT FROM address AS has_moved
+               SELECT node.id, place, brought_by_owner AND public_ip IS DISTINCT FROM address AS has_moved,
+                      NOT brought_by_owner AND is_told AND told_ip IS DISTINCT FROM address AS tells_another
                FROM beat
                JOIN node_token ON node_token.sha256 = beat.sha256 AND node_token.node_id = beat.node_id
                JOIN node ON node.id = beat.node_id
@@ -93,6 +94,7 @@ pub async fn hear(conn: &mut PgConnection, beats: &[Beat], limits: Limits) -> Re
                    containers = beat.containers, told_instance_id = beat.instance_id,
                    private_ips = CASE WHEN brought_by_owner THEN beat.private_ips ELSE node.private_ips END,
                    public_ip = CASE WHEN has_moved THEN address ELSE public_ip END,
+                   told_ip = CASE WHEN tells_another THEN address ELSE told_ip END,
                    is_address_told = CASE WHEN has_moved THEN is_told ELSE is_address_told END,
                    external_fqdn = CASE WHEN has_moved AND external_fqdn = coalesce(public_ip, '') THEN address
                                         ELSE external_fqdn END,
@@ -101,15 +103,16 @@ pub async fn hear(conn: &mut PgConnection, beats: &[Beat], limits: Limits) -> Re
                                        ELSE is_reachable END
                FROM free JOIN beat USING (place)
                WHERE node.id = free.id
-               RETURNING node.id, place, has_moved, state, external_fqdn, is_reachable, heartbeat_at, node.created_at,
-                         deployed_at
+               RETURNING node.id, place, has_moved OR tells_another AS has_moved, state, external_fqdn, is_reachable,
+                         heartbeat_at, deployed_at, coalesce(launched_at, node.created_at) AS began_at,
+                         coalesce(brought_by_owner OR instance_state = 'running', false) AS runs
            )
            SELECT beat.place AS "place!", node_token.sha256 IS NOT NULL AS "is_known!",
                   coalesce(node_token.node_id = beat.node_id, false) AS "is_its_own!", owner.state AS "state?",
                   heard.external_fqdn AS "external_fqdn?", heard.is_reachable AS "is_reachable?",
-                  heard.heartbeat_at AS "heartbeat_at?", heard.created_at AS "created_at?",
+                  heard.heartbeat_at AS "heartbeat_at?", heard.began_at AS "began_at?",
                   heard.deployed_at AS "deployed_at?", coalesce(heard.has_moved, false) AS "has_moved!",
-                  heard.state AS "heard_state?", now() AS "now!",
+                  coalesce(heard.runs, false) AS "runs!", heard.state AS "heard_state?", now() AS "now!",
                   coalesce(heard.state = 'Upgrading', false) OR EXISTS (
                       SELECT 1 FROM upgrade
                       WHERE upgrade.node_id = heard.id AND ordered_at IS NOT NULL AND ended_at IS NULL
@@ -141,15 +144,16 @@ pub async fn hear(conn: &mut PgConnection, beats: &[Beat], limits: Limits) -> Re
         .map(|row| {
             let state: Option<NodeState> = row.state.map(|text| text.parse()).transpose()?;
             let heard_state = row.heard_state.map(|text| text.parse()).transpose()?;
-            Ok(match (heard_state, row.external_fqdn, row.created_at) {
-                (Some(state), Some(external_fqdn), Some(registered_at)) => Answer::Heard(Heard {
+            Ok(match (heard_state, row.external_fqdn, row.began_at) {
+                (Some(state), Some(external_fqdn), Some(began_at)) => Answer::Heard(Heard {
                     state,
                     external_fqdn,
                     contact: Contact {
                         engine: row.is_reachable,
                         heartbeat_at: row.heartbeat_at,
-                        registered_at,
+                        began_at,
                         was_deployed: row.deployed_at.is_some(),
+                        runs: row.runs,
                     },
                     now: row.now,
                     has_moved: row.has_moved,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use chrono::TimeDelta;
 use domain::{
     ids::{ClusterId, NodeId, SiteId},
+    node::{InstanceState, Readiness},
     state::NodeState,
 };
 use sqlx::{PgConnection, types::Json};
@@ -30,6 +31,12 @@ pub struct Watched {
     pub known_for: TimeDelta,
     /// The addresses as they were last seen.
     pub addresses: Addresses,
+    /// What makes it usable.
+    pub readiness: Readiness,
+    /// Its instance's state as it was last seen; kept where an agent is awaited.
+    pub instance_state: Option<InstanceState>,
+    /// The address that its agent tells.
+    pub told_ip: Option<IpAddr>,
 }
 
 /// Where a node can be reached.
@@ -43,6 +50,17 @@ pub struct Addresses {
     pub private_ips: Vec<PrivateIp>,
 }
 
+/// What was seen of a node.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// The state that follows.
+    pub state: NodeState,
+    /// Where it can be reached.
+    pub addresses: &'a Addresses,
+    /// Its instance's state.
+    pub instance: InstanceState,
+}
+
 /// The nodes of a site whose instances are to be watched.
 ///
 /// # Errors
@@ -51,7 +69,7 @@ pub async fn watched(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Watche
     let rows = sqlx::query!(
         r#"SELECT node.id, node.cluster_id AS "cluster_id!", node.state, instance_id AS "instance_id!", external_fqdn,
                   public_ip, private_ips AS "private_ips: Json<Vec<PrivateIp>>",
-                  masklen(launch.subnet_cidr) AS "subnet_prefix!",
+                  cluster.readiness, instance_state, told_ip, masklen(launch.subnet_cidr) AS "subnet_prefix!",
                   extract(epoch FROM now() - coalesce(launched_at, node.created_at))::bigint AS "known_for!"
            FROM node
            JOIN cluster ON cluster.id = node.cluster_id
@@ -75,6 +93,9 @@ pub async fn watched(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Watche
                     public_ip: row.public_ip.and_then(|ip| ip.parse().ok()),
                     private_ips: row.private_ips.0,
                 },
+                readiness: row.readiness.parse()?,
+                instance_state: row.instance_state.as_deref().map(str::parse).transpose()?,
+                told_ip: row.told_ip.and_then(|ip| ip.parse().ok()),
             })
         })
         .collect()
@@ -116,19 +137,28 @@ pub async fn known_instances(
     .await?)
 }
 
-/// Writes down what was seen of a node, unless its state has changed since it was read.
+/// Writes down what was seen of a node, unless its state has changed since it was read. At another address its engine is
+/// asked anew, and so it is after its instance did not run; what was heard from it before does not count then.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn observe(
-    conn: &mut PgConnection,
-    node: &Watched,
-    state: NodeState,
-    addresses: &Addresses,
-) -> Result<bool> {
+pub async fn observe(conn: &mut PgConnection, node: &Watched, seen: &Seen<'_>) -> Result<bool> {
+    let Seen {
+        state,
+        addresses,
+        instance,
+    } = seen;
+    let (runs, moved) = (
+        *instance == InstanceState::Running,
+        **addresses != node.addresses,
+    );
+    let is_awaited = node.readiness == Readiness::Agent;
     let written = sqlx::query!(
         r#"UPDATE node
            SET state = $3, external_fqdn = $4, public_ip = $5, private_ips = $6,
+               instance_state = CASE WHEN $7 THEN $8 END,
+               is_reachable = CASE WHEN $9 AND NOT $10 THEN is_reachable END,
+               heartbeat_at = CASE WHEN $9 THEN heartbeat_at END,
                deployed_at = CASE WHEN $3 = 'Deployed' THEN coalesce(deployed_at, now()) ELSE deployed_at END,
                last_seen_at = CASE WHEN $3 = 'Deployed' THEN now() ELSE last_seen_at END
            WHERE id = $1 AND state = $2"#,
@@ -138,6 +168,10 @@ pub async fn observe(
         addresses.external_fqdn,
         addresses.public_ip.map(|ip| ip.to_string()),
         Json(&addresses.private_ips) as _,
+        is_awaited,
+        instance.as_str(),
+        runs,
+        moved,
     )
     .execute(conn)
     .await?;

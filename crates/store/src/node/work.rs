@@ -86,13 +86,34 @@ pub async fn mark_tagged(conn: &mut PgConnection, id: NodeId) -> Result<()> {
     Ok(())
 }
 
+/// Keeps what the instance of a node has printed, which could not be used; none where EC2 has nothing of it.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn keep_console_output(
+    conn: &mut PgConnection,
+    id: NodeId,
+    output: Option<&str>,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE node SET examined_at = now(), console_output = $2 WHERE id = $1",
+        id.0,
+        output
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The nodes of a cluster as its plan needs them: all but the terminated.
 ///
 /// # Errors
 /// Postgres' own.
 pub async fn for_plan(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec<plan::Node>> {
     let rows = sqlx::query!(
-        r#"SELECT id, state, zone, subnet_id, launch_id, instance_id, created_at, terminate_requested_at, tagged_at
+        r#"SELECT id, state, zone, subnet_id, launch_id, instance_id, created_at, terminate_requested_at, tagged_at,
+                  deployed_at IS NOT NULL AS "was_deployed!", agent_version IS NOT NULL AS "has_registered!",
+                  examined_at IS NOT NULL AS "is_examined!"
            FROM node WHERE cluster_id = $1 AND state <> 'Terminated' ORDER BY created_at, id"#,
         cluster.0
     )
@@ -112,6 +133,11 @@ pub async fn for_plan(conn: &mut PgConnection, cluster: ClusterId) -> Result<Vec
                 created_at: row.created_at,
                 terminate_requested_at: row.terminate_requested_at,
                 is_tagged: row.tagged_at.is_some(),
+                call: plan::Call {
+                    was_deployed: row.was_deployed,
+                    has_registered: row.has_registered,
+                    is_examined: row.is_examined,
+                },
             })
         })
         .collect()

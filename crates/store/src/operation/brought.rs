@@ -35,7 +35,7 @@ pub async fn claim_on_brought(
            )
            UPDATE node SET probe_claimed_until = now() + make_interval(secs => $1)
            FROM asked WHERE node.id = asked.id
-           RETURNING node.id, node.namespace_id, node.state AS node_state, public_ip, public_cert, asked.action_id, asked.name,
+           RETURNING node.id, node.namespace_id, node.state AS node_state, engine_address, public_cert, asked.action_id, asked.name,
                      asked.state AS action_state"#,
         settings.claim_seconds(),
         ActionKind::DeployNode.as_str(),
@@ -50,7 +50,7 @@ pub async fn claim_on_brought(
             continue;
         };
         let id = row.id.into();
-        let due = row.public_ip.zip(row.public_cert);
+        let due = row.engine_address.zip(row.public_cert);
         operations.push((
             OnNode {
                 action: row.action_id.into(),

@@ -14,7 +14,7 @@ use domain::{ids::LaunchId, tags};
 use store::launch::Launch;
 use tracing::warn;
 
-use super::{Look, fence_unchanged, place};
+use super::{Look, fence_unchanged, place, token};
 use crate::{Error, site::Site};
 
 /// How long a zone that had no capacity is left alone.
@@ -131,6 +131,10 @@ async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error
             Found::Nothing => {}
         }
     }
+    let request = match token::put_in(site, launch) {
+        Ok(request) => request,
+        Err(why) => return wait_for_the_operator(site, look, launch, &why).await,
+    };
     let Some(turn) = turn(look, launch).await? else {
         return Ok(());
     };
@@ -145,12 +149,27 @@ async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error
     tx.commit().await?;
     match look
         .cloud
-        .run_instances(turn, &launch.request, &launch.client_token, launch.count)
+        .run_instances(turn, &request, &launch.client_token, launch.count)
         .await
     {
         Ok(instances) => succeed(site, look, launch, &instances).await,
         Err(error) => apply_error(site, look, launch, error).await,
     }
+}
+
+/// The launch can't be sent before the operator has put something right.
+async fn wait_for_the_operator(
+    site: &Site,
+    look: &Look,
+    launch: &Launch,
+    why: &str,
+) -> Result<(), Error> {
+    if let Some(action) = look.cluster.action_id {
+        let mut tx = site.fence().await?;
+        store::action::log_if_new(&mut tx, action, why).await?;
+        tx.commit().await?;
+    }
+    look_later(site, look, launch).await
 }
 
 /// Waits until EC2's limits allow the launch; none where its time is up before.

@@ -42,6 +42,8 @@ pub(crate) async fn look(
         now: running.now,
         state: cluster.state,
         target: cluster.target_num_nodes,
+        readiness: cluster.readiness,
+        began_at: running.action_began_at,
         failure: running.failure,
         is_canceling: running.is_canceling,
         deadline: running.action_began_at.map(|began| began + deadline),

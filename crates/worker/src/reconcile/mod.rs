@@ -13,6 +13,7 @@ use tracing::debug;
 use crate::{Error, site::Site};
 
 mod creation;
+mod examine;
 mod gateway;
 mod launch;
 mod look;
@@ -23,6 +24,7 @@ mod security_group;
 mod settle;
 mod subnets;
 mod terminate;
+mod token;
 
 use look::Look;
 
@@ -162,6 +164,7 @@ pub(crate) async fn run(site: &Arc<Site>, cluster: ClusterId) -> Result<Rest, Er
             {
                 return Ok(Rest::Waiting);
             }
+            Step::Examine(nodes) => examine::run(site, &look, &nodes).await.map_err(Stop::Later),
             Step::Settle { state, target, end } => settle::settle(site, &look, state, target, &end)
                 .await
                 .map_err(Stop::Later),

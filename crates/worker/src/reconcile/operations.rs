@@ -6,7 +6,7 @@ use aws::Instance;
 use domain::{
     action::End,
     ids::{ActionId, ClusterId},
-    node,
+    node::{self, Readiness},
     state::{NodeOperation, NodeState},
     tags,
 };
@@ -15,7 +15,7 @@ use store::{
     operation::{Free, OnNode},
 };
 
-use crate::{Error, site::Site, sweep, upgrade};
+use crate::{Error, hosts::Hosts, site::Site, sweep, upgrade};
 
 /// Carries on every operation that is under way on a node of the cluster by itself, and the upgrade of the cluster; then
 /// begins what waited and need not wait any more.
@@ -77,7 +77,8 @@ async fn carry_on_one(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<()
     Ok(())
 }
 
-/// Looks at the node's instance in EC2, and writes down what it sees. Without an agent nobody asks the engine itself.
+/// Looks at the node's instance in EC2 and asks its engine, and writes down what it sees. Without an agent nobody knows the
+/// engine.
 async fn check(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<(String, End), Error> {
     let of_cluster = site
         .cloud
@@ -114,23 +115,37 @@ async fn check(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<(String, 
             node.instance_id, node.state
         ),
     };
-    Ok((
-        format!("{line}. Its Docker engine was not asked: this version puts no agent on its nodes"),
-        End::Success,
-    ))
+    let asked = match node.readiness {
+        Readiness::Instance => {
+            "Its Docker engine was not asked: its cluster has no agents".to_owned()
+        }
+        Readiness::Agent => {
+            let hosts = Hosts::new(site.pool.clone(), &site.config);
+            let said = hosts.ask(on.node).await?.unwrap_or_else(|| {
+                "Its Docker engine was not asked: its agent has not called home".to_owned()
+            });
+            let state = hosts.state(on.node).await?.unwrap_or(on.state);
+            format!("{said}: the node is {state}")
+        }
+    };
+    Ok((format!("{line}. {asked}"), End::Success))
 }
 
 async fn see(site: &Site, node: &Watched, instance: &Instance) -> Result<String, Error> {
-    let state = node::observe(node.state, instance.state);
+    let state = node::observe(node.state, instance.state, node.readiness);
     let addresses = sweep::addresses(node, instance, state);
     if state != node.state || addresses != node.addresses {
         sweep::apply(site, node, state, &addresses, Some(instance)).await?;
     }
-    Ok(format!(
-        "Instance {} is {}: the node is {state}",
+    let line = format!(
+        "Instance {} is {}",
         node.instance_id,
         instance.state.as_str()
-    ))
+    );
+    Ok(match node.readiness {
+        Readiness::Instance => format!("{line}: the node is {state}"),
+        Readiness::Agent => line,
+    })
 }
 
 /// Carries the upgrade of one node on, which its action is about.

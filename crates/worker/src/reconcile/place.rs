@@ -4,12 +4,15 @@ use domain::{
     ids::{LaunchId, NodeId},
     launch::{self, LaunchRequest},
     network::Network,
+    node::Readiness,
     placement::Subnet,
-    tags, user_data,
+    tags,
+    user_data::{self, PublicUrl},
 };
+use store::launch::Decision;
 use uuid::Uuid;
 
-use super::{Look, Stop, fence_unchanged};
+use super::{Look, Stop, fence_unchanged, token};
 use crate::site::Site;
 
 /// Writes down one launch for each batch of nodes of one subnet.
@@ -27,25 +30,21 @@ pub(crate) async fn decide(
     for (subnet, nodes) in placed {
         for batch in launch::batches(nodes) {
             let id = LaunchId(Uuid::new_v4());
-            let request = request(site, look, groups, &subnet.subnet_id, Some(id)).await?;
-            launches.push((id, subnet, request, batch));
+            launches.push(Decision {
+                id,
+                subnet: subnet.clone(),
+                request: request(site, look, groups, &subnet.subnet_id, Some(id)).await?,
+                token: token::make(site, look.cluster.readiness, id)?,
+                nodes: batch,
+            });
         }
     }
     let Some(mut tx) = fence_unchanged(site, look).await? else {
         return Ok(());
     };
-    for (id, subnet, request, nodes) in &launches {
-        let cluster = look.cluster.id;
-        store::launch::decide(
-            &mut tx,
-            *id,
-            cluster,
-            site.lease.site_id,
-            subnet,
-            request,
-            nodes,
-        )
-        .await?;
+    for decision in &launches {
+        let (cluster, site_id) = (look.cluster.id, site.lease.site_id);
+        store::launch::decide(&mut tx, cluster, site_id, decision).await?;
     }
     if let Some(action) = look.cluster.action_id {
         for (subnet, nodes) in placed {
@@ -109,7 +108,10 @@ pub(crate) async fn request(
             .instance_profile()
             .map(str::to_owned),
         disk_gb: cluster.disk_gb,
-        user_data: user_data::cloud_config(&cluster.ssh_authorized_keys),
+        user_data: user_data::cloud_config(
+            &cluster.ssh_authorized_keys,
+            agents_call(site, cluster.readiness)?,
+        ),
         tags: tags::instance(
             site.installation,
             &look.user_name,
@@ -118,6 +120,19 @@ pub(crate) async fn request(
             launch,
         ),
     })
+}
+
+/// Where the agents of nodes call; none where none is awaited.
+fn agents_call(site: &Site, readiness: Readiness) -> Result<Option<&PublicUrl>, Stop> {
+    match (readiness, &site.config.public_url) {
+        (Readiness::Instance, _) => Ok(None),
+        (Readiness::Agent, Some(url)) => Ok(Some(url)),
+        (Readiness::Agent, None) => Err(Stop::Fail(
+            "the nodes are to call home, and the worker does not know where: its operator must start it with \
+             BERTH_PUBLIC_URL"
+                .to_owned(),
+        )),
+    }
 }
 
 /// A refusal in words for the user: AWS's own, and the way out where AWS does not name it.
