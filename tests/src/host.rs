@@ -81,6 +81,14 @@ impl Host {
         host
     }
 
+    /// The same machine, whose agent talks to another replica.
+    pub fn at(self, base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            ..self
+        }
+    }
+
     /// The same machine under another address.
     pub fn moved(self) -> Self {
         let address = fresh_address();
