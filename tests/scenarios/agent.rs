@@ -1,6 +1,7 @@
 //! Hosts that call home: what their agents are told, and what becomes of their nodes.
 
 mod certificates;
+mod crowds;
 mod heartbeats;
 mod install;
 mod launched;
@@ -9,3 +10,4 @@ mod reachability;
 mod registration;
 mod ssh;
 mod theft;
+mod upgrades;

@@ -120,7 +120,7 @@ async fn an_upgrade_without_an_agent_fails_and_says_so_and_the_node_is_deployed_
     assert_eq!(action["state"], "Failed");
     let logs = action["log"].as_str().unwrap();
     assert!(
-        logs.contains("was not upgraded: this version puts no agent on its nodes"),
+        logs.contains("was not upgraded: there is no agent on the node that could do it"),
         "{logs}"
     );
     assert_eq!(world.fetch(uri(&node)).await["state"], "Deployed");

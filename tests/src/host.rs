@@ -14,6 +14,7 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 use sim::InstanceView;
+use uuid::Uuid;
 
 use crate::{Answer, World};
 
@@ -69,6 +70,34 @@ impl Host {
         host.register().await.expect(201);
         host.announce().await.expect(200);
         host
+    }
+
+    /// A machine that Berth has launched for this node.
+    ///
+    /// # Panics
+    /// Where it can't be given a token.
+    pub async fn of_node(world: &World, node: &Value) -> Self {
+        let mut host = Self::new(world, &Uuid::new_v4().to_string());
+        host.uuid = node["uuid"].as_str().expect("a node").to_owned();
+        sqlx::query(
+            "INSERT INTO node_token (id, namespace_id, sha256, node_id, used_at, used_from)
+             SELECT gen_random_uuid(), namespace_id, sha256($1), id, now(), $2 FROM node WHERE id = $3::uuid",
+        )
+        .bind(host.token.as_bytes())
+        .bind(host.address.to_string())
+        .bind(&host.uuid)
+        .execute(&world.pool)
+        .await
+        .expect("a token");
+        host
+    }
+
+    /// The same machine, whose agent talks to another replica.
+    pub fn talking_to(self, base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            ..self
+        }
     }
 
     /// The same machine under another address.

@@ -9,6 +9,7 @@ pub mod crash;
 mod docker_client;
 mod docker_cloud;
 mod engine;
+mod engine_socket;
 mod host;
 mod moto;
 mod numbers;
@@ -34,6 +35,7 @@ pub use crash::words;
 pub use docker_client::docker_ping;
 pub use docker_cloud::DockerCloud;
 pub use engine::{DOCKER_PORT, Engine, ORIGINAL_PORT};
+pub use engine_socket::EngineSocket;
 pub use host::{Host, agent_config, facts, fresh_token};
 pub use moto::Moto;
 pub use numbers::{

@@ -131,6 +131,12 @@ impl Members {
         }
     }
 
+    /// An object, where there is one.
+    pub(crate) fn optional_object(&mut self, name: &str) -> Result<Option<Self>, Invalid> {
+        let path = self.path_of(name);
+        self.take(name).map(|value| object(path, value)).transpose()
+    }
+
     /// A list of texts without the empty ones; an absent list is empty.
     pub(crate) fn texts(&mut self, name: &str) -> Result<Vec<String>, Invalid> {
         let mut texts = Vec::new();

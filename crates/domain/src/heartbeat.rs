@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::{cluster::Invalid, host::validate_word};
+use crate::{cluster::Invalid, host::validate_word, upgrade::Report};
 
 /// More cores than any machine has.
 const MOST_CORES: i64 = 100_000;
@@ -40,6 +40,8 @@ pub struct Told {
     pub public_ip: Option<String>,
     /// The EC2 instance that it is, where it is one.
     pub instance_id: Option<String>,
+    /// What has become of the upgrade that was ordered.
+    pub upgrade: Option<Report>,
 }
 
 /// What an agent tells of its machine, validated.
@@ -67,6 +69,8 @@ pub struct Facts {
     pub public_ip: Option<IpAddr>,
     /// The EC2 instance that it is, where it is one.
     pub instance_id: Option<String>,
+    /// What has become of the upgrade that was ordered.
+    pub upgrade: Option<Report>,
 }
 
 impl Facts {
@@ -101,6 +105,7 @@ impl Facts {
             private_ips: addresses(required("private_ips", told.private_ips)?)?,
             public_ip: told.public_ip.as_deref().map(address).transpose()?,
             instance_id: told.instance_id,
+            upgrade: told.upgrade,
         })
     }
 }

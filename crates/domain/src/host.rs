@@ -42,6 +42,8 @@ pub struct Settings {
     pub probe_again: Duration,
     /// How long things may take.
     pub limits: Limits,
+    /// How long the upgrade of an engine may take; longer than an agent gives it (30 minutes).
+    pub upgrade: TimeDelta,
 }
 
 impl Settings {
@@ -61,6 +63,7 @@ impl Default for Settings {
                 silence: TimeDelta::seconds(90),
                 deployment: TimeDelta::minutes(15),
             },
+            upgrade: TimeDelta::minutes(40),
         }
     }
 }

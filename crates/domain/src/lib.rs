@@ -20,4 +20,5 @@ pub mod provider_options;
 pub mod ssh;
 pub mod state;
 pub mod tags;
+pub mod upgrade;
 pub mod user_data;

@@ -14,7 +14,7 @@ use crate::{Result, operation};
 mod heartbeat;
 mod launched;
 
-pub use heartbeat::{Heard, hear};
+pub use heartbeat::{Answer, Beat, Heard, hear, hear_alone};
 pub use launched::{LaunchToken, Launched, give_token, launch_token, lock_launched};
 
 /// A registration token as it is presented.
@@ -258,45 +258,19 @@ pub async fn announce(
     Ok(())
 }
 
-/// Takes over the address from which a brought host was heard, unless it tells its address itself. The addresses of the
-/// others are EC2's to tell.
+/// Takes over the address from which a brought host was heard, unless it tells its address itself: its engine was not asked
+/// there yet. The addresses of the others are EC2's to tell.
 ///
 /// # Errors
 /// Postgres' own.
 pub async fn take_address(conn: &mut PgConnection, id: NodeId, address: &str) -> Result<bool> {
-    let is_told = sqlx::query_scalar!("SELECT is_address_told FROM node WHERE id = $1", id.0)
-        .fetch_one(&mut *conn)
-        .await?;
-    match is_told {
-        true => Ok(false),
-        false => tell_address(conn, id, address, false).await,
-    }
-}
-
-/// Takes over the address of a brought host, if it is another one: its engine was not asked there yet. `is_told` says
-/// whether the host knows it itself. What a launched one tells is only kept: EC2 is asked. Answers whether it has changed.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn tell_address(
-    conn: &mut PgConnection,
-    id: NodeId,
-    address: &str,
-    is_told: bool,
-) -> Result<bool> {
     let taken = sqlx::query!(
         r#"UPDATE node
-           SET public_ip = CASE WHEN brought_by_owner THEN $2 ELSE public_ip END,
-               told_ip = CASE WHEN brought_by_owner THEN told_ip ELSE $2 END,
-               is_address_told = brought_by_owner AND $3,
-               is_reachable = CASE WHEN brought_by_owner THEN NULL ELSE is_reachable END,
-               external_fqdn = CASE WHEN brought_by_owner AND external_fqdn IS NOT DISTINCT FROM coalesce(public_ip, '')
-                                    THEN $2 ELSE external_fqdn END
-           WHERE id = $1 AND (brought_by_owner AND public_ip IS DISTINCT FROM $2
-                              OR NOT brought_by_owner AND $3 AND told_ip IS DISTINCT FROM $2)"#,
+           SET public_ip = $2, is_reachable = NULL,
+               external_fqdn = CASE WHEN external_fqdn = coalesce(public_ip, '') THEN $2 ELSE external_fqdn END
+           WHERE id = $1 AND brought_by_owner AND NOT is_address_told AND public_ip IS DISTINCT FROM $2"#,
         id.0,
-        address,
-        is_told
+        address
     )
     .execute(conn)
     .await?;
@@ -386,9 +360,14 @@ pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<V
            WHERE id IN (
                SELECT id FROM node
                WHERE (brought_by_owner OR instance_state = 'running')
-                 AND state IN ('Deploying', 'Deployed', 'Unreachable')
+                 AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')
                  AND engine_address IS NOT NULL AND public_cert IS NOT NULL
                  AND (probe_claimed_until IS NULL OR probe_claimed_until < now())
+                 -- An engine that is being upgraded comes and goes.
+                 AND (state <> 'Upgrading' OR EXISTS (
+                          SELECT 1 FROM upgrade
+                          WHERE node_id = node.id AND ordered_at IS NOT NULL AND ended_at IS NULL
+                            AND outcome IS NOT NULL))
                  AND (is_reachable IS NULL
                       OR NOT is_reachable AND probed_at < now() - make_interval(secs => $2)
                       OR is_reachable AND heartbeat_at IS NULL AND probed_at < now() - make_interval(secs => $3))

@@ -28,6 +28,7 @@ pub mod outage;
 pub mod page;
 pub mod site;
 pub mod tag;
+pub mod upgrade;
 
 pub use sqlx::{PgConnection, PgPool};
 

@@ -23,8 +23,7 @@ pub use watch::{
     watched,
 };
 pub use work::{
-    begin_upgrades, bury, end_upgrade, end_upgrades, for_plan, keep_console_output, mark_tagged,
-    mark_terminate_requested, retire, set_state,
+    bury, for_plan, keep_console_output, mark_tagged, mark_terminate_requested, retire, set_state,
 };
 
 /// An address of a node inside its VPC.

@@ -16,7 +16,7 @@ use crate::{
     action::{self, New, ObjectType, Request},
     cluster::{self, Cluster},
     node::{self, Node},
-    site,
+    site, upgrade,
 };
 
 mod brought;
@@ -88,7 +88,7 @@ pub async fn ask_of_node(
     )
     .await?;
     if !waits {
-        begin_on_node(conn, node, operation).await?;
+        begin_on_node(conn, node, operation, action).await?;
     }
     Ok(action)
 }
@@ -126,7 +126,7 @@ async fn begin_on_cluster(
                 node::insert_many(conn, cluster.id, missing).await?;
             }
         }
-        ClusterOperation::DockerUpgrade => node::begin_upgrades(conn, cluster.id).await?,
+        ClusterOperation::DockerUpgrade => upgrade::order_first(conn, action, cluster.id).await?,
         ClusterOperation::Terminate => {}
     }
     cluster::begin(conn, cluster.id, after, target, action, site).await?;
@@ -137,8 +137,9 @@ async fn begin_on_node(
     conn: &mut PgConnection,
     node: &Node,
     operation: NodeOperation,
+    action: ActionId,
 ) -> Result<()> {
-    let after = node.state.after(operation)?;
+    node.state.after(operation)?;
     match operation {
         NodeOperation::Terminate => {
             node::retire(conn, &[node.id]).await?;
@@ -148,7 +149,7 @@ async fn begin_on_node(
                 None => node::bury(conn, &[node.id]).await?,
             }
         }
-        NodeOperation::DockerUpgrade => node::set_state(conn, node.id, after).await?,
+        NodeOperation::DockerUpgrade => upgrade::order_one(conn, action, node.id).await?,
         NodeOperation::Deploy | NodeOperation::HealthCheck => {}
     }
     if let Some(cluster) = node.cluster_id {
@@ -321,7 +322,7 @@ async fn begin_waiting(conn: &mut PgConnection, on: On<'_>) -> Result<()> {
             let target = next.target_num_nodes.map(crate::unsigned);
             begin_on_cluster(conn, cluster, operation, target, action).await
         }
-        (_, Some(operation), On::Node(node)) => begin_on_node(conn, node, operation).await,
+        (_, Some(operation), On::Node(node)) => begin_on_node(conn, node, operation, action).await,
         _ => Ok(()),
     }
 }

@@ -22,7 +22,7 @@ use store::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Config, Error, reconcile::operations::NO_AGENT};
+use crate::{Config, Error, upgrade};
 
 /// How many engines are asked at the same time.
 const ASKED_AT_ONCE: usize = 50;
@@ -175,6 +175,9 @@ impl Hosts {
 
     /// Carries out what was asked of a brought node by itself, and ends it.
     async fn carry_on(&self, on: OnNode, due: Option<Due>) -> Result<(), Error> {
+        if on.operation == NodeOperation::DockerUpgrade {
+            return self.carry_on_upgrade(&on).await;
+        }
         let (line, end) = match (on.operation, on.state) {
             _ if on.is_canceling => ("Canceled".to_owned(), End::Canceled),
             (NodeOperation::HealthCheck, _) => match &due {
@@ -188,24 +191,27 @@ impl Hosts {
                     on.node
                 )),
             },
-            (NodeOperation::DockerUpgrade, _) => failed(format!(
-                "the engine of node {} was not upgraded: {NO_AGENT}",
-                on.node
-            )),
-            (NodeOperation::Deploy | NodeOperation::Terminate, NodeState::Deployed) => {
-                (format!("Node {} is Deployed", on.node), End::Success)
-            }
-            (NodeOperation::Deploy | NodeOperation::Terminate, state) => {
-                failed(format!("node {} is {state}", on.node))
-            }
+            (_, NodeState::Deployed) => (format!("Node {} is Deployed", on.node), End::Success),
+            (_, state) => failed(format!("node {} is {state}", on.node)),
         };
         let mut tx = self.pool.begin().await?;
-        if on.operation == NodeOperation::DockerUpgrade {
-            store::node::end_upgrade(&mut tx, on.node).await?;
-        }
         host::release(&mut tx, on.node).await?;
         store::action::log(&mut tx, on.action, &line).await?;
         store::action::finish(&mut tx, on.action, &end).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn carry_on_upgrade(&self, on: &OnNode) -> Result<(), Error> {
+        let mut tx = self.pool.begin().await?;
+        let settings = &self.settings;
+        let ended =
+            upgrade::carry_on(&mut tx, on.action, on.node, on.is_canceling, settings).await?;
+        host::release(&mut tx, on.node).await?;
+        if let Some((line, end)) = ended {
+            store::action::log(&mut tx, on.action, &line).await?;
+            store::action::finish(&mut tx, on.action, &end).await?;
+        }
         tx.commit().await?;
         Ok(())
     }

@@ -32,6 +32,7 @@ mod site;
 mod strangers;
 mod sweep;
 mod termination;
+mod upgrade;
 
 use names::Namer;
 use site::{Site, in_time};

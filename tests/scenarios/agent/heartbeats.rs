@@ -236,7 +236,8 @@ async fn fuzzed_heartbeats_are_taken_or_refused_and_never_fail() {
     let world = World::without_worker().await;
     let (host, _engine) = deployed(&world).await;
     let mut random = StdRng::seed_from_u64(20_180_521);
-    let names: Vec<String> = facts().as_object().unwrap().keys().cloned().collect();
+    let mut names: Vec<String> = facts().as_object().unwrap().keys().cloned().collect();
+    names.push("upgrade".to_owned());
     let mut refused = 0;
     for round in 0..400 {
         let mut told = facts();

@@ -8,12 +8,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tests::{DOCKER_PORT, Engine, Options, World, docker_ping, wait_for};
+use tests::{DOCKER_PORT, Engine, EngineSocket, Options, World, docker_ping, wait_for};
 use tokio::process::{Child, Command};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_berth-agent-under-test");
+const OLD_VERSION: &str = "26.1.5";
+const NEW_VERSION: &str = "27.0.1";
 
-/// The agent of a machine without systemd, whose owner sets Docker up.
+/// The agent of a machine without systemd, whose owner sets Docker up. What upgrades Docker there is only a new version.
 fn start(world: &World, home: &Path, token: &str) -> Child {
     Command::new(AGENT)
         .arg("run")
@@ -24,6 +26,10 @@ fn start(world: &World, home: &Path, token: &str) -> Child {
         .env("BERTH_AGENT_CONFIGURE_DOCKER", "false")
         .env("BERTH_AGENT_DOCKER_SOCKET", home.join("docker.sock"))
         .env("BERTH_AGENT_METADATA_URL", "off")
+        .env(
+            "BERTH_AGENT_UPGRADE_COMMAND",
+            format!("echo {NEW_VERSION} >'{}/engine-version'", home.display()),
+        )
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
@@ -48,6 +54,7 @@ async fn a_machine_with_berths_agent_becomes_a_node_that_a_docker_client_can_use
     options.worker.hosts.heartbeat = Duration::from_secs(1);
     let world = World::with(options).await;
     let home = tempfile::tempdir().unwrap();
+    let _socket = EngineSocket::start(home.path(), OLD_VERSION);
     let answer = world.client.post("/token", &json!({})).await.expect(201);
     let token = answer.body["token"].as_str().unwrap();
     let mut agent = start(&world, home.path(), token);
@@ -95,6 +102,24 @@ async fn a_machine_with_berths_agent_becomes_a_node_that_a_docker_client_can_use
     .await;
     let list = world.fetch("/api/infra/v1/node/").await;
     assert_eq!(list["meta"]["total_count"], 1);
+
+    assert_eq!(
+        node(&world, "Deployed").await["docker_version"],
+        OLD_VERSION
+    );
+    let path = format!("{uri}docker-upgrade/");
+    let upgrade = world.client.post(&path, &json!({})).await.expect(202);
+    let upgrade = world.ended(&upgrade.action_uri()).await;
+    assert_eq!(upgrade["state"], "Success", "{upgrade}");
+    let said = format!("was upgraded from {OLD_VERSION} to {NEW_VERSION}");
+    assert!(
+        upgrade["log"].as_str().unwrap().contains(&said),
+        "{upgrade}"
+    );
+    assert_eq!(
+        node(&world, "Deployed").await["docker_version"],
+        NEW_VERSION
+    );
 
     assert_eq!(world.terminate(&deployed).await["state"], "Terminated");
     let ended = tokio::time::timeout(Duration::from_secs(60), agent.wait()).await;

@@ -6,6 +6,7 @@ use axum::{
 };
 use domain::{ids::NodeId, state::NodeState};
 use store::host;
+use uuid::Uuid;
 
 use crate::{App, answer::Id, auth, error::ApiError};
 
@@ -49,16 +50,26 @@ impl FromRequestParts<App> for Agent {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let presented = Presented::from_request_parts(parts, app).await?;
-        let Id(id) = Id::from_request_parts(parts, app).await?;
+        let id = Id::from_request_parts(parts, app).await?;
+        Self::check(app, presented, id).await
+    }
+}
+
+impl Agent {
+    /// The host that presents this token for this node.
+    pub(crate) async fn check(
+        app: &App,
+        presented: Presented,
+        Id(id): Id,
+    ) -> Result<Self, ApiError> {
         let mut connection = app.pool.acquire().await?;
         let token = host::token(&mut connection, &presented.sha256)
             .await?
             .ok_or(UNKNOWN)?;
-        // Whose node it is otherwise is nobody's business.
         let used = token
             .used
             .filter(|used| used.node.0 == id)
-            .ok_or_else(|| ApiError::no_such("node", id))?;
+            .ok_or_else(|| not_its_node(id))?;
         if is_gone(used.state) {
             return Err(REMOVED);
         }
@@ -67,6 +78,11 @@ impl FromRequestParts<App> for Agent {
             from: presented.from,
         })
     }
+}
+
+/// Whose node it is otherwise is nobody's business.
+pub(crate) fn not_its_node(id: Uuid) -> ApiError {
+    ApiError::no_such("node", id)
 }
 
 /// Nobody gave such a token.

@@ -5,15 +5,22 @@ use domain::{
     cluster::Invalid,
     heartbeat::{Facts, Told},
     host::follow,
+    ids::NodeId,
     state::NodeState,
+    upgrade::Report,
 };
 use serde::Serialize;
-use store::host;
+use store::{
+    host::{self, Answer, Beat, Heard},
+    upgrade,
+};
 use utoipa::{ToSchema, openapi::Object};
+use uuid::Uuid;
 
-use super::auth::{Agent, REMOVED};
+use super::auth::{Agent, Presented, REMOVED, UNKNOWN, not_its_node};
 use crate::{
     App,
+    answer::Id,
     body::{JsonBody, Members},
     docs,
     error::{ApiError, ErrorBody},
@@ -59,6 +66,23 @@ pub(crate) struct HeartbeatFacts {
     public_ip: Option<String>,
     /// The EC2 instance that the machine is, where it is one.
     instance_id: Option<String>,
+    /// What has become of the upgrade of the engine that was ordered.
+    upgrade: Option<UpgradeReport>,
+}
+
+/// What has become of an upgrade that was ordered.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the schema is what it is for")]
+pub(crate) struct UpgradeReport {
+    /// The order's id; a report of another order is ignored.
+    #[schema(example = "5b4b2f64-9f4a-4c5f-8c6e-0d2f5f0c7b1e")]
+    order: String,
+    /// `Running`, `Success` or `Failed`.
+    #[schema(example = "Success")]
+    outcome: String,
+    /// The engine's new version, or what went wrong.
+    #[schema(example = "27.0.1")]
+    message: Option<String>,
 }
 
 /// An address of an interface.
@@ -84,6 +108,10 @@ pub(crate) struct Heartbeat {
     /// The name under which the node can be reached.
     #[schema(example = "203.0.113.25")]
     external_fqdn: String,
+    /// The id of an order to upgrade the engine, as long as it is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "5b4b2f64-9f4a-4c5f-8c6e-0d2f5f0c7b1e")]
+    upgrade: Option<Uuid>,
 }
 
 fn states() -> Object {
@@ -111,40 +139,77 @@ fn states() -> Object {
 )]
 pub(crate) async fn heartbeat(
     State(app): State<App>,
-    agent: Agent,
-    body: JsonBody,
+    presented: Presented,
+    id: Id,
+    body: Result<JsonBody, ApiError>,
 ) -> Result<Json<Heartbeat>, ApiError> {
-    let facts = Facts::new(read(body.members)?)?;
-    let (address, is_told) = match facts.public_ip {
-        Some(address) => (address.to_string(), true),
-        None => (agent.from.clone(), false),
+    let facts = match body.and_then(|body| Ok(Facts::new(read(body.members)?)?)) {
+        Ok(facts) => facts,
+        // Strangers are told that they are, and nothing else.
+        Err(refusal) => {
+            Agent::check(&app, presented, id).await?;
+            return Err(refusal);
+        }
     };
-    let mut connection = app.pool.acquire().await?;
-    let has_moved = host::tell_address(&mut connection, agent.node, &address, is_told).await?;
-    if has_moved {
-        tracing::info!(node = %agent.node, address, "node {} has another address", agent.node);
-    }
-    let heard = host::hear(&mut connection, agent.node, &facts, app.hosts.limits)
-        .await?
-        .ok_or(REMOVED)?;
-    drop(connection);
-    let mut state = follow(
-        heard.state,
-        heard.contact.reach(heard.now, app.hosts.limits),
-    );
+    let (node, limits) = (NodeId(id.0), app.hosts.limits);
+    let report = facts.upgrade.clone();
+    let heard = hear(&app, presented, node, facts).await?;
+    let mut state = follow(heard.state, heard.contact.reach(heard.now, limits));
     if state != heard.state {
         // A row is locked, and an event written, only where something changes.
         let mut tx = app.pool.begin().await?;
-        host::settle(&mut tx, agent.node, app.hosts.limits).await?;
-        let settled = host::get(&mut tx, agent.node).await?;
+        host::settle(&mut tx, node, limits).await?;
+        let settled = host::get(&mut tx, node).await?;
         tx.commit().await?;
         state = settled.map_or(state, |host| host.state);
+    }
+    let mut order = None;
+    if heard.is_upgraded {
+        let mut tx = app.pool.begin().await?;
+        let told = upgrade::tell(&mut tx, node, report.as_ref()).await?;
+        tx.commit().await?;
+        (state, order) = told.map(|told| (told.state, told.order)).ok_or(REMOVED)?;
     }
     Ok(Json(Heartbeat {
         heartbeat_seconds: app.hosts.heartbeat.as_secs(),
         state: state.as_str(),
         external_fqdn: heard.external_fqdn,
+        upgrade: order,
     }))
+}
+
+/// Finds out whose heartbeat it is, and writes it down.
+async fn hear(
+    app: &App,
+    presented: Presented,
+    node: NodeId,
+    facts: Facts,
+) -> Result<Heard, ApiError> {
+    let (address, is_address_told) = match facts.public_ip {
+        Some(address) => (address.to_string(), true),
+        None => (presented.from, false),
+    };
+    let beat = Beat {
+        token_sha256: presented.sha256,
+        node,
+        address: address.clone(),
+        is_address_told,
+        facts,
+    };
+    let heard = match app
+        .heartbeats
+        .hear(&app.pool, beat, app.hosts.limits)
+        .await?
+    {
+        Answer::Heard(heard) => heard,
+        Answer::UnknownToken => return Err(UNKNOWN),
+        Answer::NotItsNode => return Err(not_its_node(node.0)),
+        Answer::Gone | Answer::Busy => return Err(REMOVED),
+    };
+    if heard.has_moved {
+        tracing::info!(%node, address, "node {node} has another address");
+    }
+    Ok(heard)
 }
 
 fn read(mut body: Members) -> Result<Told, Invalid> {
@@ -163,6 +228,10 @@ fn read(mut body: Members) -> Result<Told, Invalid> {
             .map(read)
             .collect::<Result<_, Invalid>>()
     });
+    let upgrade = body.optional_object("upgrade")?.map(|mut told| {
+        let (outcome, message) = (told.text("outcome")?, told.text("message")?);
+        Report::new(told.text("order")?, outcome.as_deref(), message.as_deref())
+    });
     Ok(Told {
         agent_version: body.text("agent_version")?,
         docker_version: body.text("docker_version")?,
@@ -175,5 +244,6 @@ fn read(mut body: Members) -> Result<Told, Invalid> {
         private_ips: private_ips.transpose()?,
         public_ip: body.text("public_ip")?,
         instance_id: body.text("instance_id")?,
+        upgrade: upgrade.transpose()?,
     })
 }

@@ -8,6 +8,7 @@ pub(crate) mod announce;
 pub(crate) mod auth;
 pub(crate) mod get;
 pub(crate) mod heartbeat;
+pub(crate) mod heartbeats;
 mod launched;
 pub(crate) mod ping;
 pub(crate) mod register;

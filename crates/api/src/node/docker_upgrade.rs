@@ -13,8 +13,10 @@ use crate::{
 
 /// Upgrade a node's Docker engine
 ///
-/// Allowed in state `Deployed`. The node is `Upgrading` until the action ends. This version puts no agent on the node
-/// that could upgrade the engine: the action fails and says so. A body is ignored.
+/// Allowed in state `Deployed`. The agent on the node is told with its next heartbeat, and upgrades the engine; the node is
+/// `Upgrading` until that has ended and the engine answers again. The action fails where the agent says that it could
+/// not, where none is on the node that sends heartbeats, and where it has not reported within 40 minutes. A cancellation
+/// withdraws an order that no heartbeat has carried; one under way is awaited. A body is ignored.
 #[utoipa::path(
     post,
     path = "/api/infra/v1/node/{uuid}/docker-upgrade/",

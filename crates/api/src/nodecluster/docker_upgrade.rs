@@ -13,9 +13,10 @@ use crate::{
 
 /// Upgrade the Docker engines of a node cluster
 ///
-/// Allowed in the states `Deployed` and `Partly deployed`. Its deployed nodes are `Upgrading` until the action ends; the
-/// cluster's own state stays. This version puts no agent on the nodes that could upgrade an engine: the action fails and
-/// says so. A body is ignored.
+/// Allowed in the states `Deployed` and `Partly deployed`; the cluster's own state stays. Its deployed nodes are upgraded
+/// by their agents one at a time, oldest first, the next when the one before is back; the first that fails ends the
+/// action, whose log says which nodes were upgraded, which failed and which were not begun. A cancellation awaits the node
+/// that is at it and begins no other. A body is ignored.
 #[utoipa::path(
     post,
     path = "/api/infra/v1/nodecluster/{uuid}/docker-upgrade/",

@@ -75,50 +75,6 @@ pub async fn set_state(conn: &mut PgConnection, id: NodeId, state: NodeState) ->
     Ok(())
 }
 
-/// Begins the upgrade of every deployed node of the cluster.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn begin_upgrades(conn: &mut PgConnection, cluster: ClusterId) -> Result<()> {
-    sqlx::query!(
-        "UPDATE node SET state = 'Upgrading' WHERE cluster_id = $1 AND state = 'Deployed'",
-        cluster.0
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Ends the upgrade of one node, if it is being upgraded.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn end_upgrade(conn: &mut PgConnection, id: NodeId) -> Result<()> {
-    sqlx::query!(
-        "UPDATE node SET state = 'Deployed' WHERE id = $1 AND state = 'Upgrading'",
-        id.0
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Ends the upgrades of the cluster's nodes, but those that were asked of a node by itself. Answers with how many.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn end_upgrades(conn: &mut PgConnection, cluster: ClusterId) -> Result<u64> {
-    let ended = sqlx::query!(
-        r#"UPDATE node SET state = 'Deployed'
-           WHERE cluster_id = $1 AND state = 'Upgrading' AND NOT EXISTS (
-               SELECT 1 FROM action WHERE object_id = node.id AND action.state IN ('In progress', 'Canceling'))"#,
-        cluster.0
-    )
-    .execute(conn)
-    .await?;
-    Ok(ended.rows_affected())
-}
-
 /// Notes that the instances of these nodes bear the nodes' own tags.
 ///
 /// # Errors

@@ -23,6 +23,11 @@ pub async fn claim_on_brought(
                  AND action.state IN ('In progress', 'Canceling')
                  -- Its end comes with the node's.
                  AND NOT (action.name = $2 AND action.state = 'In progress' AND node.state = 'Deploying')
+                 -- The agent is at it.
+                 AND NOT EXISTS (
+                     SELECT 1 FROM upgrade
+                     WHERE upgrade.action_id = action.id AND told_at IS NOT NULL AND outcome IS NULL
+                       AND ordered_at > now() - make_interval(secs => $3))
                  AND (probe_claimed_until IS NULL OR probe_claimed_until < now())
                ORDER BY action.began_at
                FOR UPDATE OF node SKIP LOCKED
@@ -33,7 +38,8 @@ pub async fn claim_on_brought(
            RETURNING node.id, node.namespace_id, node.state AS node_state, engine_address, public_cert, asked.action_id, asked.name,
                      asked.state AS action_state"#,
         settings.claim_seconds(),
-        ActionKind::DeployNode.as_str()
+        ActionKind::DeployNode.as_str(),
+        settings.upgrade.as_seconds_f64()
     )
     .fetch_all(conn)
     .await?;

@@ -158,6 +158,12 @@ pub(crate) async fn run(site: &Arc<Site>, cluster: ClusterId) -> Result<Rest, Er
                 .await
                 .map_err(Stop::Later),
             Step::Bury(nodes) => settle::bury(site, &look, &nodes).await.map_err(Stop::Later),
+            // An upgrade knows itself how it has ended, and does so in the next pass.
+            Step::Settle { .. }
+                if !look.view.state.is_moving() && look.cluster.action_id.is_some() =>
+            {
+                return Ok(Rest::Waiting);
+            }
             Step::Examine(nodes) => examine::run(site, &look, &nodes).await.map_err(Stop::Later),
             Step::Settle { state, target, end } => settle::settle(site, &look, state, target, &end)
                 .await

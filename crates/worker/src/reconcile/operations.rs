@@ -15,11 +15,7 @@ use store::{
     operation::{Free, OnNode},
 };
 
-use crate::{Error, hosts::Hosts, site::Site, sweep};
-
-/// Why an engine stays as it is.
-pub(crate) const NO_AGENT: &str =
-    "this version puts no agent on its nodes, and an engine is upgraded by the agent on its node";
+use crate::{Error, hosts::Hosts, site::Site, sweep, upgrade};
 
 /// Carries on every operation that is under way on a node of the cluster by itself, and the upgrade of the cluster; then
 /// begins what waited and need not wait any more.
@@ -30,7 +26,7 @@ pub(crate) async fn carry_on(site: &Site, cluster: ClusterId) -> Result<(), Erro
     for operation in &under_way {
         carry_on_one(site, cluster, operation).await?;
     }
-    end_upgrade(site, cluster).await?;
+    carry_on_upgrade(site, cluster).await?;
     let mut conn = site.pool.acquire().await?;
     let free = store::operation::free_with_waiting(&mut conn, cluster).await?;
     drop(conn);
@@ -48,11 +44,14 @@ async fn begin(site: &Site, cluster: ClusterId, object: Free) -> Result<(), Erro
 }
 
 async fn carry_on_one(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<(), Error> {
+    if on.operation == NodeOperation::DockerUpgrade {
+        return carry_on_upgrade_of_one(site, cluster, on).await;
+    }
     let is_ready = match on.operation {
         // Its end comes with the node's.
-        NodeOperation::Terminate => false,
+        NodeOperation::Terminate | NodeOperation::DockerUpgrade => false,
         NodeOperation::Deploy => on.state != NodeState::Deploying,
-        NodeOperation::HealthCheck | NodeOperation::DockerUpgrade => true,
+        NodeOperation::HealthCheck => true,
     };
     if !is_ready {
         return Ok(());
@@ -64,17 +63,8 @@ async fn carry_on_one(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<()
             (why.clone(), End::Failed(why))
         }
         (NodeOperation::HealthCheck, _) => check(site, cluster, on).await?,
-        (NodeOperation::DockerUpgrade, _) => {
-            let why = format!(
-                "the engine of node {} was not upgraded: {NO_AGENT}",
-                on.node
-            );
-            (why.clone(), End::Failed(why))
-        }
-        (NodeOperation::Deploy | NodeOperation::Terminate, NodeState::Deployed) => {
-            (format!("Node {} is Deployed", on.node), End::Success)
-        }
-        (NodeOperation::Deploy | NodeOperation::Terminate, state) => {
+        (_, NodeState::Deployed) => (format!("Node {} is Deployed", on.node), End::Success),
+        (_, state) => {
             let why = format!("node {} is {state}", on.node);
             (why.clone(), End::Failed(why))
         }
@@ -82,9 +72,6 @@ async fn carry_on_one(site: &Site, cluster: ClusterId, on: &OnNode) -> Result<()
     let mut tx = site.fence().await?;
     // The cluster before its node, as everybody locks them.
     store::cluster::lock_under_way(&mut tx, cluster).await?;
-    if on.operation == NodeOperation::DockerUpgrade {
-        store::node::end_upgrade(&mut tx, on.node).await?;
-    }
     finish(&mut tx, on.action, &line, &end).await?;
     tx.commit().await?;
     Ok(())
@@ -161,8 +148,26 @@ async fn see(site: &Site, node: &Watched, instance: &Instance) -> Result<String,
     })
 }
 
-/// Ends the upgrade of the cluster, if there is one under way.
-async fn end_upgrade(site: &Site, cluster: ClusterId) -> Result<(), Error> {
+/// Carries the upgrade of one node on, which its action is about.
+async fn carry_on_upgrade_of_one(
+    site: &Site,
+    cluster: ClusterId,
+    on: &OnNode,
+) -> Result<(), Error> {
+    let mut tx = site.fence().await?;
+    // The cluster before its node, as everybody locks them.
+    store::cluster::lock_under_way(&mut tx, cluster).await?;
+    let settings = &site.config.hosts;
+    let ended = upgrade::carry_on(&mut tx, on.action, on.node, on.is_canceling, settings).await?;
+    if let Some((line, end)) = ended {
+        finish(&mut tx, on.action, &line, &end).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Carries the upgrade of the cluster on, if there is one under way.
+async fn carry_on_upgrade(site: &Site, cluster: ClusterId) -> Result<(), Error> {
     let mut conn = site.pool.acquire().await?;
     let running = store::cluster::running(&mut conn, cluster).await?;
     drop(conn);
@@ -178,15 +183,13 @@ async fn end_upgrade(site: &Site, cluster: ClusterId) -> Result<(), Error> {
     let Some(action) = action.filter(|_| !state.is_moving()) else {
         return Ok(());
     };
-    let nodes = store::node::end_upgrades(&mut tx, cluster).await?;
-    store::cluster::release(&mut tx, cluster).await?;
-    let (line, end) = if running.is_some_and(|running| running.is_canceling) {
-        ("Canceled".to_owned(), End::Canceled)
-    } else {
-        let why = format!("the engines of {nodes} nodes were not upgraded: {NO_AGENT}");
-        (why.clone(), End::Failed(why))
-    };
-    finish(&mut tx, action, &line, &end).await?;
+    let is_canceling = running.is_some_and(|running| running.is_canceling);
+    let settings = &site.config.hosts;
+    let ended = upgrade::carry_on_cluster(&mut tx, action, cluster, is_canceling, settings).await?;
+    if let Some((line, end)) = ended {
+        store::cluster::release(&mut tx, cluster).await?;
+        finish(&mut tx, action, &line, &end).await?;
+    }
     tx.commit().await?;
     Ok(())
 }
