@@ -9,6 +9,7 @@ use tests::{Options, World};
 mod brought;
 mod launched;
 mod orders;
+mod upgrades;
 
 const REGION: &str = "us-east-1";
 

@@ -162,6 +162,8 @@ async fn execute(command: &str, log: &Path) -> Result<(), String> {
         return Ok(());
     }
     let said = files::read(log).ok().flatten().unwrap_or_default();
+    // No server has a place for U+0000 in a text.
+    let said = said.replace('\0', "");
     Err(format!("the upgrade ends with {status}: {}", tail(&said)))
 }
 
