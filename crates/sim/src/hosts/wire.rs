@@ -8,25 +8,42 @@ use std::time::Duration;
 use agent::http::{HttpError, Transport, Web};
 use axum::body::Bytes;
 use axum::http::{Request, Response, StatusCode};
+use tokio::sync::Semaphore;
 
 use super::machine::Machine;
 use super::{locked, metadata};
 
 /// As the agent itself waits.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// As many calls as are under way at once, and so the most connections. A server's queue of new ones often has room for
+/// 128, and thousands of agents may start together.
+const AT_ONCE: usize = 100;
 /// As much of a refusal as the console shows.
 const EXCERPT: usize = 200;
 
 /// The ways out of this process, which all machines share. Connections are kept: thousands of agents that open one for
 /// each heartbeat would use up the ports of the machine that plays them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Roads {
+    turns: Arc<Semaphore>,
     plain: Arc<OnceLock<Option<reqwest::Client>>>,
     secure: Arc<OnceLock<Option<Web>>>,
 }
 
+impl Default for Roads {
+    fn default() -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            plain: Arc::default(),
+            secure: Arc::default(),
+        }
+    }
+}
+
 impl Roads {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        // It is never closed, so that there is a turn for everybody.
+        let _turn = self.turns.acquire().await;
         if request.uri().scheme_str() == Some("https") {
             let web = self.secure.get_or_init(|| Web::new(None, PATIENCE).ok());
             let web = web.as_ref().ok_or_else(|| no_way("TLS can't be used"))?;
