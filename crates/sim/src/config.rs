@@ -31,6 +31,8 @@ pub struct Config {
     pub consistency_ms: Range<u64>,
     /// Simulated time moves by [`crate::Simulator::advance`] only.
     pub manual_clock: bool,
+    /// How long the sessions of assumed roles last, in milliseconds; none is as long as they are asked for.
+    pub session_ms: Option<u64>,
 }
 
 /// The quotas of every account, per region unless the name says otherwise; the defaults are those of a new account
@@ -90,6 +92,7 @@ impl Default for Config {
             throttling: false,
             consistency_ms: 0..0,
             manual_clock: false,
+            session_ms: None,
         }
     }
 }

@@ -57,10 +57,14 @@ pub(crate) enum Order {
     Fault(FaultRule),
     #[serde(rename = "hide")]
     Hide(HideOrder),
+    #[serde(rename = "opt-in")]
+    OptIn(OptIn),
     #[serde(rename = "policy")]
     Policy(PolicyOrder),
     #[serde(rename = "quotas")]
     Quotas(Quotas),
+    #[serde(rename = "revoke")]
+    Revoke(AccessKey),
     #[serde(rename = "throttling")]
     Throttling(Switch),
     #[serde(rename = "unhide")]
@@ -238,6 +242,21 @@ pub(crate) struct Denial {
     action: String,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessKey {
+    access_key: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OptIn {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: RegionName,
+    on: bool,
+}
+
 /// A policy of null takes the key's policy away.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -360,6 +379,8 @@ impl Order {
             Self::Deny(it) => sim.deny(&it.access_key, &it.action),
             Self::Fault(rule) => return Ok(Some(json!({"id": sim.add_fault(rule)}))),
             Self::Hide(it) => sim.hide(&it.account, &it.region, &it.rule())?,
+            Self::OptIn(it) => sim.set_opted_in(&it.account, &it.region, it.on),
+            Self::Revoke(it) => sim.revoke(&it.access_key),
             Self::Policy(it) => sim.set_policy(&it.access_key, it.document())?,
             Self::Quotas(quotas) => sim.set_quotas(quotas),
             Self::Throttling(it) => sim.set_throttling(it.on),
