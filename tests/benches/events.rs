@@ -162,6 +162,7 @@ async fn serve(world: &World) -> (Child, Client) {
             "--log", "error", "serve", "--role", "api", "--listen", &address,
         ])
         .env("DATABASE_URL", &world.database_url)
+        .env("BERTH_AMBIENT_NAMESPACES", "*")
         .kill_on_drop(true)
         .spawn()
         .expect("berth starts");

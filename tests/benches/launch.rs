@@ -194,6 +194,7 @@ async fn memory() -> bool {
     let mut server = Command::new(env!("CARGO_BIN_EXE_berth-under-test"))
         .args(["--log", "error", "serve", "--listen", &address])
         .env("DATABASE_URL", &world.database_url)
+        .env("BERTH_AMBIENT_NAMESPACES", "*")
         .env("AWS_ENDPOINT_URL", &world.endpoint.url)
         .env("AWS_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", &world.endpoint.access_key_id)

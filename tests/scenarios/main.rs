@@ -18,6 +18,7 @@ mod filters;
 mod first_deploy;
 mod gateways;
 mod launches;
+mod linking;
 mod listings;
 mod lists;
 mod lost_workers;

@@ -46,8 +46,12 @@ pub use server::{openapi, openapi_json, serve, serve_health, service};
 pub struct Config {
     /// How hosts are dealt with.
     pub hosts: domain::host::Settings,
-    /// Under which the keys of the authorities are sealed; without it no host can register.
+    /// Under which the keys of the authorities and of AWS are sealed; without it no host can register.
     pub secret_key: Option<pki::SecretKey>,
+    /// The way to AWS, to try credentials and to look; without it none can be linked.
+    pub clouds: Option<Arc<dyn aws::Clouds>>,
+    /// The namespaces that may use the server's own credentials.
+    pub ambient: domain::link::Ambient,
 }
 
 /// What the handlers share.
@@ -58,6 +62,8 @@ pub struct App {
     streams: Arc<stream::Streams>,
     hosts: domain::host::Settings,
     secret_key: Option<pki::SecretKey>,
+    clouds: Option<Arc<dyn aws::Clouds>>,
+    ambient: domain::link::Ambient,
 }
 
 impl App {
@@ -69,7 +75,16 @@ impl App {
             streams: Arc::default(),
             hosts: config.hosts,
             secret_key: config.secret_key,
+            clouds: config.clouds,
+            ambient: config.ambient,
         }
+    }
+
+    /// The way to AWS.
+    fn clouds(&self) -> Result<&dyn aws::Clouds, error::ApiError> {
+        self.clouds.as_deref().ok_or_else(|| {
+            error::ApiError::NoAnswerOfAws("this replica has no way to AWS".to_owned())
+        })
     }
 
     /// The catalogue, at most a minute old.

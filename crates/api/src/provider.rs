@@ -1,5 +1,7 @@
 //! Providers: there is one, AWS.
 
+pub(crate) mod credentials;
+
 use axum::{Json, extract::State, http::Uri};
 use domain::catalogue::{AWS, AWS_LABEL};
 use serde::Serialize;

@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use aws::{Connector, Endpoint};
+use aws::{Clouds, Connector, Endpoint};
+use domain::link::Ambient;
 use embedded_postgres::{EmbeddedPostgres, Options as PostgresOptions};
 use sim::Simulator;
 use store::PgPool;
@@ -123,7 +124,7 @@ impl Local {
         store::migrate(&pool).await?;
         add_dev_user(&pool).await?;
         let simulator = SimServer::start(simulator, sim_listener)?;
-        let clouds = Arc::new(Connector::to(simulator.endpoint()));
+        let clouds: Arc<dyn Clouds> = Arc::new(Connector::to(simulator.endpoint()));
         let worker = worker::Config {
             secret_key: Some(secret_key::of_folder(&data_dir)?),
             ..options.worker
@@ -135,6 +136,9 @@ impl Local {
             api::Config {
                 hosts: worker.hosts,
                 secret_key: worker.secret_key.clone(),
+                clouds: Some(Arc::clone(&clouds)),
+                // Nothing costs anything here.
+                ambient: Ambient::Everybody,
             },
             Some((clouds, worker)),
         )?;

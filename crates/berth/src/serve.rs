@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use aws::{Clouds, Connector};
 use chrono::TimeDelta;
-use domain::host::{self, Limits};
+use domain::{
+    host::{self, Limits},
+    link::Ambient,
+};
 
 use crate::{
     Error,
@@ -26,15 +29,15 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         Role::Api | Role::All => Answers::Everything,
         Role::Worker => Answers::Health,
     };
+    let clouds: Arc<dyn Clouds> = Arc::new(Connector::ambient());
     let worker = match options.role {
         Role::Worker | Role::All => {
-            let clouds: Arc<dyn Clouds> = Arc::new(Connector::ambient());
             let config = worker::Config {
                 names: names::zone(options.names, &*clouds).await?,
                 secret_key: secret_key.clone(),
                 ..config(options.worker, hosts)
             };
-            Some((clouds, config))
+            Some((Arc::clone(&clouds), config))
         }
         Role::Api => None,
     };
@@ -42,7 +45,12 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         listener,
         pool,
         answers,
-        api::Config { hosts, secret_key },
+        api::Config {
+            hosts,
+            secret_key,
+            clouds: Some(clouds),
+            ambient: Ambient::read(&options.ambient_namespaces),
+        },
         worker,
     )?;
     replica::asked_to_stop().await;

@@ -32,6 +32,10 @@ texts! {
         TerminateNode = "Node Terminate",
         /// `POST token/`
         CreateToken = "Token Create",
+        /// `PUT provider/aws/credentials/`
+        LinkProvider = "Provider Link",
+        /// `DELETE provider/aws/credentials/`
+        UnlinkProvider = "Provider Unlink",
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     answer::{Acted, Id},
     auth::Caller,
     error::{ApiError, ErrorBody},
+    nodecluster,
 };
 
 /// Retry an action
@@ -48,6 +49,7 @@ pub(crate) async fn retry(
     ) {
         (Object::Cluster(cluster), Some(asked), _) => {
             let target = found.target_num_nodes;
+            nodecluster::check_credentials(&app, &mut tx, &caller, cluster, asked, target).await?;
             operation::ask_of_cluster(&mut tx, &request, cluster, asked, target).await?
         }
         (Object::Node(node), _, Some(asked)) => {

@@ -121,6 +121,7 @@ pub(crate) async fn update(
     let action = match change.target {
         Some(target) => {
             let scale = ClusterOperation::Scale;
+            super::check_credentials(&app, &mut tx, &caller, &before, scale, Some(target)).await?;
             operation::ask_of_cluster(&mut tx, &request, &before, scale, Some(target)).await?
         }
         None => {
