@@ -1,12 +1,11 @@
 //! Linking AWS accounts: a namespace's own credentials, what is launched with them, and who is kept out.
 
-use std::time::Duration;
-
 use domain::link::Ambient;
 use serde_json::{Value, json};
 use sim::{Fault, FaultRule};
 use tests::{ACCOUNT, Answer, Client, Options, World, add_user, trust, wait_for};
 
+mod on_moto;
 mod secrets;
 mod validation;
 

@@ -27,6 +27,7 @@ mod names;
 mod node_operations;
 mod numbers;
 mod openapi;
+mod options;
 mod own_vpc;
 mod recovery;
 mod refusals;

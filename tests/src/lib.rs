@@ -49,4 +49,4 @@ pub use shift::Shift;
 pub use socket::{Heard, Socket};
 pub use users::add_user;
 pub use worker_process::WorkerProcess;
-pub use world::{ACCOUNT, IAM_POLICY, Options, World, theirs, wait_for};
+pub use world::{ACCOUNT, IAM_POLICY, Options, SERVER_IAM_POLICY, World, theirs, wait_for};

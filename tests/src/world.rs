@@ -33,7 +33,7 @@ pub const ACCOUNT: &str = "123456789012";
 /// The policy that users give to Berth's access key, and every simulated world does so, too.
 pub const IAM_POLICY: &str = include_str!("../../docs/iam-policy.json");
 /// What the server's own access key may do besides, so that roles can be linked.
-const SERVER_IAM_POLICY: &str = include_str!("../../docs/iam-policy-server.json");
+pub const SERVER_IAM_POLICY: &str = include_str!("../../docs/iam-policy-server.json");
 /// The access key of the account's owner, who may do everything.
 pub(crate) const OWNER_ACCESS_KEY: &str = "owner";
 const DEADLINE: Duration = Duration::from_secs(120);

@@ -64,6 +64,7 @@ pub struct App {
     secret_key: Option<pki::SecretKey>,
     clouds: Option<Arc<dyn aws::Clouds>>,
     ambient: domain::link::Ambient,
+    options: Arc<provider::options::Cache>,
 }
 
 impl App {
@@ -77,6 +78,7 @@ impl App {
             secret_key: config.secret_key,
             clouds: config.clouds,
             ambient: config.ambient,
+            options: Arc::default(),
         }
     }
 

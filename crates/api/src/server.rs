@@ -65,6 +65,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::stream))
         .routes(routes!(provider::list))
         .routes(routes!(provider::get))
+        .routes(routes!(provider::options::get))
         .routes(routes!(
             provider::credentials::get::get,
             provider::credentials::put::put,

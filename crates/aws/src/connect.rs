@@ -9,7 +9,7 @@ use domain::ids::LinkId;
 use tokio::sync::Mutex;
 
 use crate::{
-    Cloud, Clouds, Credentials, Identity, Link, Names, Result, budget::Budget, ec2::Ec2, link,
+    Cloud, Clouds, Credentials, Identity, Link, Names, Result, budget::Budget, ec2::Ec2, iam, link,
     route53::Route53,
 };
 
@@ -165,6 +165,10 @@ impl Clouds for Connector {
 
     async fn identity(&self, link: &Link) -> Result<Identity> {
         link::identity(&self.config_of(link).await).await
+    }
+
+    async fn instance_profiles(&self, link: &Link) -> Result<Vec<String>> {
+        iam::instance_profiles(&self.config_of(link).await).await
     }
 
     async fn names(&self) -> Arc<dyn Names> {

@@ -191,6 +191,14 @@ impl Error {
         matches!(self, Self::OutcomeUnknown(_))
     }
 
+    pub(crate) fn no_answer(action: &'static str, message: &str) -> Self {
+        Self::OutcomeUnknown(Said {
+            action,
+            code: NO_ANSWER.to_owned(),
+            message: message.to_owned(),
+        })
+    }
+
     pub(crate) fn stopped(action: &'static str) -> Self {
         Self::Stopped(Said {
             action,
@@ -240,7 +248,7 @@ where
 }
 
 /// The error of a provider of credentials, which the SDK wraps in its own.
-fn of_credentials(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+pub(crate) fn of_credentials(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(refused) = cause.downcast_ref::<Error>() {

@@ -22,6 +22,7 @@ mod budget;
 mod connect;
 mod ec2;
 mod error;
+mod iam;
 mod link;
 mod read;
 mod route53;
@@ -45,6 +46,8 @@ pub trait Clouds: fmt::Debug + Send + Sync {
     async fn clouds(&self, link: &Link, regions: &[String]) -> Vec<Arc<dyn Cloud>>;
     /// Whom the link's credentials are of.
     async fn identity(&self, link: &Link) -> Result<Identity>;
+    /// The names of the account's instance profiles, sorted.
+    async fn instance_profiles(&self, link: &Link) -> Result<Vec<String>>;
     /// Route 53, with the process's own credentials.
     async fn names(&self) -> Arc<dyn Names>;
 }
@@ -283,6 +286,12 @@ pub trait Account: Send + Sync {
     async fn may_launch(&self) -> std::result::Result<(), Denial>;
     /// Every region of AWS's.
     async fn regions(&self) -> Result<Vec<AccountRegion>>;
+    /// Every VPC of the region.
+    async fn all_vpcs(&self) -> Result<Vec<Vpc>>;
+    /// Every subnet of the region.
+    async fn all_subnets(&self) -> Result<Vec<Subnet>>;
+    /// Every security group of the region.
+    async fn all_security_groups(&self) -> Result<Vec<SecurityGroup>>;
 }
 
 /// The part of EC2 that clears a network up.

@@ -10,7 +10,10 @@ use aws_credential_types::{
 use aws_sdk_sts::Client;
 use domain::ids::LinkId;
 
-use crate::{Error, Result, Said, error};
+use crate::{
+    Error, Result, Said,
+    error::{self, from_sdk as said},
+};
 
 /// The name of Berth's sessions of roles: it stands in the user's CloudTrail.
 const SESSION: &str = "berth";
@@ -114,20 +117,24 @@ pub(crate) fn configure(ambient: &SdkConfig, credentials: &Credentials) -> SdkCo
 
 /// Whom the credentials of a configuration are of. Nobody needs a permission to ask this.
 pub(crate) async fn identity(config: &SdkConfig) -> Result<Identity> {
-    let action = "GetCallerIdentity";
     let answer = sts(config)
         .get_caller_identity()
         .send()
         .await
-        .map_err(error::from_sdk(action))?;
+        .map_err(said("GetCallerIdentity"))?;
     match (answer.account, answer.arn) {
         (Some(account), Some(arn)) => Ok(Identity { account, arn }),
-        _ => Err(Error::OutcomeUnknown(Said {
-            action,
-            code: "EmptyAnswer".to_owned(),
-            message: "the answer names nobody".to_owned(),
-        })),
+        _ => Err(empty("GetCallerIdentity")),
     }
+}
+
+/// An answer without what was asked for.
+fn empty(action: &'static str) -> Error {
+    Error::OutcomeUnknown(Said {
+        action,
+        code: "EmptyAnswer".to_owned(),
+        message: "the answer does not have what was asked for".to_owned(),
+    })
 }
 
 fn sts(config: &SdkConfig) -> Client {
@@ -148,7 +155,6 @@ struct AssumedRole {
 
 impl AssumedRole {
     async fn assume(&self) -> Result<SdkCredentials> {
-        let action = "AssumeRole";
         let answer = self
             .sts
             .assume_role()
@@ -157,7 +163,7 @@ impl AssumedRole {
             .role_session_name(SESSION)
             .send()
             .await
-            .map_err(error::from_sdk(action))?;
+            .map_err(said("AssumeRole"))?;
         let given = answer.credentials.and_then(|given| {
             let ends = SystemTime::try_from(given.expiration).ok()?;
             Some(SdkCredentials::new(
@@ -168,13 +174,7 @@ impl AssumedRole {
                 "assumed role",
             ))
         });
-        given.ok_or_else(|| {
-            Error::OutcomeUnknown(Said {
-                action,
-                code: "EmptyAnswer".to_owned(),
-                message: "the answer has no credentials".to_owned(),
-            })
-        })
+        given.ok_or_else(|| empty("AssumeRole"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Links as they are kept, made into what calls AWS, and tried: what the API and the workers do alike.
 
 use aws::{Clouds, INVALID, Secret};
+use domain::ids::InstallationId;
 use pki::SecretKey;
 use store::link::{Credentials, Link};
 
@@ -54,6 +55,12 @@ fn opened(
     )?;
     pki::open_access_key(&link.id.to_string(), access_key_id, sealed, key)
         .map_err(|error| error.to_string())
+}
+
+/// What the objects that are made for a link are tagged with as their installation's. Two links may lead into one account,
+/// and each must take only what is its own for that.
+pub fn mark(link: &aws::Link, installation: InstallationId) -> InstallationId {
+    link.id.map_or(installation, |id| InstallationId(id.0))
 }
 
 /// Tries the credentials in each of the regions.

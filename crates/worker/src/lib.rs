@@ -214,8 +214,7 @@ impl Worker {
         let mine = Arc::clone(&wake);
         let link = ::links::open(&link, self.config.secret_key.as_ref());
         let cloud = self.clouds.cloud(&link, &lease.region).await;
-        // Two links may lead into one account, and each must take only what is its own for that.
-        let installation = link.id.map_or(installation, |id| InstallationId(id.0));
+        let installation = ::links::mark(&link, installation);
         let site_id = lease.site_id;
         let site = Site::new(
             lease,

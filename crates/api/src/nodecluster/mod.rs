@@ -26,7 +26,7 @@ use store::{
 
 use crate::{
     App, answer::Acted, auth::Caller, error::ApiError, nodecluster::wire::NodeCluster,
-    provider::credentials,
+    provider::credentials::MayLaunch,
 };
 
 /// Asks an operation of the caller's cluster that needs nothing but its name.
@@ -37,8 +37,9 @@ async fn ask(
     asked: ClusterOperation,
 ) -> Result<Acted<NodeCluster>, ApiError> {
     let mut tx = app.pool.begin().await?;
+    let may_launch = MayLaunch::keep(app, &mut tx, caller).await?;
     let before = lock(&mut tx, caller, id).await?;
-    check_credentials(app, &mut tx, caller, &before, asked, None).await?;
+    check_launch(may_launch, &before, asked, None)?;
     let request = caller.record("");
     let action = operation::ask_of_cluster(&mut tx, &request, &before, asked, None).await?;
     let after = reread(&mut tx, caller, id).await?;
@@ -54,10 +55,8 @@ async fn ask(
 
 /// Refuses an operation that launches nodes, where the namespace has no credentials to launch them with. What the cluster's
 /// state forbids is refused for that reason.
-pub(crate) async fn check_credentials(
-    app: &App,
-    conn: &mut PgConnection,
-    caller: &Caller,
+pub(crate) fn check_launch(
+    may_launch: MayLaunch,
     cluster: &Cluster,
     asked: ClusterOperation,
     target: Option<u32>,
@@ -71,7 +70,7 @@ pub(crate) async fn check_credentials(
     };
     cluster.state.after(asked)?;
     match launches {
-        true => credentials::check(app, conn, caller).await,
+        true => may_launch.check(),
         false => Ok(()),
     }
 }

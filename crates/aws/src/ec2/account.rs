@@ -5,12 +5,17 @@ use aws_sdk_ec2::types::InstanceType;
 use domain::catalogue::Architecture;
 
 use super::Ec2;
-use crate::{Account, AccountRegion, Denial, Error, Instances, Result, Said};
+use crate::{
+    Account, AccountRegion, Denial, Error, Instances, Result, Said, SecurityGroup, Subnet, Vpc,
+    read,
+};
 
 /// What is tried to launch: a type that every region has.
 const TRIED_TYPE: InstanceType = InstanceType::T3Micro;
 /// One is enough; the least page that EC2 gives.
 const FEW: i32 = 5;
+/// The most that EC2 gives in one page.
+const PAGE_SIZE: i32 = 1000;
 /// Canonical's account (Ubuntu documentation, "Find Ubuntu images on AWS").
 const CANONICAL: &str = "099720109477";
 
@@ -70,6 +75,43 @@ impl Account for Ec2 {
                 })
             })
             .collect())
+    }
+
+    async fn all_vpcs(&self) -> Result<Vec<Vpc>> {
+        self.turn("DescribeVpcs").await?;
+        let asked = self.client.describe_vpcs().max_results(PAGE_SIZE);
+        let mut pages = asked.into_paginator().items().send();
+        let mut vpcs = Vec::new();
+        while let Some(vpc) = pages.next().await {
+            vpcs.extend(read::vpc(vpc.map_err(self.said("DescribeVpcs"))?));
+        }
+        Ok(vpcs)
+    }
+
+    async fn all_subnets(&self) -> Result<Vec<Subnet>> {
+        self.turn("DescribeSubnets").await?;
+        let asked = self.client.describe_subnets().max_results(PAGE_SIZE);
+        let mut pages = asked.into_paginator().items().send();
+        let mut subnets = Vec::new();
+        while let Some(subnet) = pages.next().await {
+            subnets.extend(read::subnet(subnet.map_err(self.said("DescribeSubnets"))?));
+        }
+        Ok(subnets)
+    }
+
+    async fn all_security_groups(&self) -> Result<Vec<SecurityGroup>> {
+        self.turn("DescribeSecurityGroups").await?;
+        let asked = self
+            .client
+            .describe_security_groups()
+            .max_results(PAGE_SIZE);
+        let mut pages = asked.into_paginator().items().send();
+        let mut groups = Vec::new();
+        while let Some(group) = pages.next().await {
+            let group = group.map_err(self.said("DescribeSecurityGroups"))?;
+            groups.extend(read::security_group(group));
+        }
+        Ok(groups)
     }
 }
 

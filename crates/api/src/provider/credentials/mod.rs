@@ -86,17 +86,36 @@ fn why_not(app: &App, uris: &Uris, of: &OfNamespace) -> Option<String> {
     }
 }
 
-/// Refuses what would launch nodes where nothing can be launched. The link stays what it is until the end of the
-/// transaction.
-pub(crate) async fn check(
-    app: &App,
-    conn: &mut PgConnection,
-    caller: &Caller,
-) -> Result<(), ApiError> {
-    let of = link::keep(conn, caller.namespace()).await?;
-    match why_not(app, &caller.uris, &of) {
-        None => Ok(()),
-        Some(why) => Err(ApiError::Invalid(why)),
+/// Whether nodes can be launched in the caller's namespace, and if not, why.
+#[derive(Debug)]
+pub(crate) struct MayLaunch(Option<String>);
+
+impl MayLaunch {
+    /// Reads it. It stays like that until the end of the transaction, which must not have locked a cluster yet: who
+    /// changes a link locks the namespace before the sites, and a worker its site before the clusters.
+    pub(crate) async fn keep(
+        app: &App,
+        conn: &mut PgConnection,
+        caller: &Caller,
+    ) -> Result<Self, ApiError> {
+        let of = link::keep(conn, caller.namespace()).await?;
+        Ok(Self(why_not(app, &caller.uris, &of)))
+    }
+
+    /// Refuses what would launch nodes.
+    pub(crate) fn check(self) -> Result<(), ApiError> {
+        match self.0 {
+            None => Ok(()),
+            Some(why) => Err(ApiError::Invalid(why)),
+        }
+    }
+}
+
+/// Refuses what asks AWS where there is nobody to ask it as.
+pub(crate) fn are_there(app: &App, uris: &Uris, of: &OfNamespace) -> Result<(), ApiError> {
+    match why_not(app, uris, of) {
+        Some(why) if of.link.invalid.is_none() => Err(ApiError::Invalid(why)),
+        _ => Ok(()),
     }
 }
 

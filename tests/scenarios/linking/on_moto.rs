@@ -1,0 +1,54 @@
+//! A linked role once more on moto, whose STS somebody else has simulated.
+
+use tests::Moto;
+
+use super::*;
+
+#[tokio::test]
+async fn seed_moto_a_role_of_another_account_is_linked_and_launched_into() {
+    let moto = Moto::start().await;
+    let world = &moto.world;
+    let client = &world.client;
+    // moto lets everybody assume every role, and knows its account by its ARN.
+    let arn = format!("arn:aws:iam::{THEIRS}:role/berth");
+    let linked = client
+        .put(CREDENTIALS, &json!({"role_arn": arn}))
+        .await
+        .expect(201);
+    assert_eq!(
+        (&linked.body["account"], &linked.body["valid"]),
+        (&json!(THEIRS), &json!(true))
+    );
+
+    let cluster = deploy(client, "web").await;
+    assert_eq!(world.nodes(&cluster).await.len(), 2);
+    let link: String =
+        sqlx::query_scalar("SELECT account_link_id::text FROM namespace WHERE name = 'dev'")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    let cloud = world.cloud(REGION).await;
+    let here = cloud
+        .instances_tagged("berth:installation", &link)
+        .await
+        .unwrap();
+    assert!(
+        here.is_empty(),
+        "none is in the server's own account: {here:?}"
+    );
+    let options = format!("/api/infra/v1/provider/aws/options/?region={REGION}");
+    let shown = client.get(&options).await.expect(200).body;
+    let vpcs = shown["vpcs"].as_array().unwrap();
+    assert_eq!(
+        vpcs.iter().filter(|vpc| vpc["is_managed"] == true).count(),
+        1,
+        "{shown:#}"
+    );
+    let none =
+        json!({"instance_profiles": null, "security_groups": null, "subnets": null, "vpcs": null});
+    assert_eq!(shown["refusals"], none);
+
+    terminate(client, &cluster).await;
+    client.delete(CREDENTIALS).await.expect(202);
+    moto.finish(REGION).await;
+}
