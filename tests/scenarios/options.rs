@@ -30,7 +30,7 @@ async fn vpcs_subnets_groups_and_profiles_are_listed_as_aws_has_them() {
         .create_vpc("10.9.0.0/16", &tests::theirs())
         .await
         .unwrap();
-    let tags = vec![];
+    let tags = tests::theirs();
     let zone = format!("{REGION}b");
     let subnet = cloud
         .create_subnet(&theirs.id, &zone, "10.9.0.0/24", &tags)
@@ -79,7 +79,7 @@ async fn vpcs_subnets_groups_and_profiles_are_listed_as_aws_has_them() {
             // AWS keeps five of each subnet.
             "free_addresses": 251,
             "id": subnet.id,
-            "label": subnet.id,
+            "label": format!("theirs ({})", subnet.id),
         }])
     );
     let groups = labels(&shown["security_groups"]);

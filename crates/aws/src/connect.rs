@@ -27,16 +27,21 @@ pub struct Endpoint {
 /// How long AWS may take for an answer: a large launch takes some seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A link, where it has an id, and a region.
+type Site = (Option<LinkId>, String);
+/// An account, where it is known, and a region.
+type Limited = (Option<String>, String);
+
 /// Connects to AWS.
 pub struct Connector {
     endpoint: Option<Endpoint>,
     call_timeout: Duration,
     config: Mutex<Option<SdkConfig>>,
-    clients: Mutex<HashMap<(Option<LinkId>, String), (Credentials, Arc<Ec2>)>>,
+    clients: Mutex<HashMap<Site, (Credentials, Arc<Ec2>)>>,
     /// Of the links' own, by their ids.
     configs: Mutex<HashMap<LinkId, (Credentials, SdkConfig)>>,
     /// By account and region. The process's own credentials have budgets of their own, whose account nobody knows.
-    budgets: Mutex<HashMap<(Option<String>, String), Arc<Budget>>>,
+    budgets: Mutex<HashMap<Limited, Arc<Budget>>>,
     names: Mutex<Option<Arc<Route53>>>,
 }
 

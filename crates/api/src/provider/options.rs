@@ -108,18 +108,21 @@ pub(crate) struct SecurityGroupOption {
     label: String,
 }
 
-/// What was read a moment ago, by link, version of its credentials, and region.
+/// A link, the version of its credentials, and a region.
+type Place = (LinkId, i64, String);
+
+/// What was read a moment ago.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(Mutex<HashMap<(LinkId, i64, String), (Instant, Arc<LaunchOptions>)>>);
+pub(crate) struct Cache(Mutex<HashMap<Place, (Instant, Arc<LaunchOptions>)>>);
 
 impl Cache {
-    async fn get(&self, place: &(LinkId, i64, String)) -> Option<Arc<LaunchOptions>> {
+    async fn get(&self, place: &Place) -> Option<Arc<LaunchOptions>> {
         let mut kept = self.0.lock().await;
         kept.retain(|_, (at, _)| at.elapsed() < KEPT_FOR);
         kept.get(place).map(|(_, options)| Arc::clone(options))
     }
 
-    async fn keep(&self, place: (LinkId, i64, String), options: &Arc<LaunchOptions>) {
+    async fn keep(&self, place: Place, options: &Arc<LaunchOptions>) {
         let entry = (Instant::now(), Arc::clone(options));
         self.0.lock().await.insert(place, entry);
     }
