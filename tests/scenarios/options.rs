@@ -40,10 +40,10 @@ async fn vpcs_subnets_groups_and_profiles_are_listed_as_aws_has_them() {
         .create_security_group(&theirs.id, "open", &tags)
         .await
         .unwrap();
-    // Somebody else's Berth, say.
+    let (cluster, _) = world.deploy(REGION, "t3.micro", 2, json!({})).await;
+    // Of the same name, made by somebody else. Before there was Berth's own, it would have been used.
     let other = vec![("Name".to_owned(), "dc-vpc".to_owned())];
     let other = cloud.create_vpc("10.78.0.0/16", &other).await.unwrap();
-    let (cluster, _) = world.deploy(REGION, "t3.micro", 2, json!({})).await;
 
     let shown = world.client.get(OPTIONS).await.expect(200).body;
     assert_eq!(shown["region"], "/api/infra/v1/region/aws/sa-east-1/");
