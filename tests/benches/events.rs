@@ -170,6 +170,7 @@ async fn serve(world: &World) -> (Child, Client) {
             &address,
         ])
         .env("DATABASE_URL", &world.database_url)
+        .env("BERTH_AMBIENT_NAMESPACES", "*")
         .kill_on_drop(true)
         .spawn()
         .expect("berth starts");

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws::{Clouds, Connector};
+use aws::{Clouds, Connector, Link};
 use axum::{
     Json, Router,
     extract::State,
@@ -113,7 +113,9 @@ async fn launch(sim: &SimServer, url: &str, count: u32) {
         {"path": "/etc/dockercloud/agent/dockercloud-agent.conf", "content": configuration},
     ]});
     let user_data = STANDARD.encode(format!("#cloud-config\n{user_data}\n"));
-    let cloud = Connector::to(sim.endpoint()).cloud(REGION).await;
+    let cloud = Connector::to(sim.endpoint())
+        .cloud(&Link::AMBIENT, REGION)
+        .await;
     let image = cloud.newest_image(Architecture::Amd64).await;
     let image = image.expect("images").expect("an image").id;
     let subnets = sim.simulator.network(ACCOUNT, REGION).subnets;

@@ -202,6 +202,7 @@ async fn memory() -> bool {
             &address,
         ])
         .env("DATABASE_URL", &world.database_url)
+        .env("BERTH_AMBIENT_NAMESPACES", "*")
         .env("AWS_ENDPOINT_URL", &world.endpoint.url)
         .env("AWS_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", &world.endpoint.access_key_id)

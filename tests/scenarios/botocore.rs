@@ -8,18 +8,21 @@ use berth::{local::SimServer, replica::bind};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sim::{Config, Fault, HostConfig, RecordedCall, Simulator};
-use tests::{IAM_POLICY, Options, World, python, wait_for};
+use tests::{IAM_POLICY, Options, SERVER_IAM_POLICY, World, add_user, python, trust, wait_for};
 
 /// What calls AWS, by the service.
-const CLIENTS: [(&str, &str); 4] = [
+const CLIENTS: [(&str, &str); 7] = [
+    ("ec2", include_str!("../../crates/aws/src/ec2/account.rs")),
     ("ec2", include_str!("../../crates/aws/src/ec2/instances.rs")),
     ("ec2", include_str!("../../crates/aws/src/ec2/leftovers.rs")),
     ("ec2", include_str!("../../crates/aws/src/ec2/network.rs")),
+    ("iam", include_str!("../../crates/aws/src/iam.rs")),
     ("route53", include_str!("../../crates/aws/src/route53.rs")),
+    ("sts", include_str!("../../crates/aws/src/link.rs")),
 ];
 
 /// All that Berth asks of AWS. Who adds a call adds it here, and to the policy that users give to Berth.
-const USED: [&str; 33] = [
+const USED: [&str; 37] = [
     "ec2:AssociateRouteTable",
     "ec2:AttachInternetGateway",
     "ec2:AuthorizeSecurityGroupIngress",
@@ -40,6 +43,7 @@ const USED: [&str; 33] = [
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstances",
     "ec2:DescribeInternetGateways",
+    "ec2:DescribeRegions",
     "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
@@ -50,10 +54,15 @@ const USED: [&str; 33] = [
     "ec2:ModifyVpcAttribute",
     "ec2:RunInstances",
     "ec2:TerminateInstances",
+    "iam:ListInstanceProfiles",
     "route53:ChangeResourceRecordSets",
     "route53:GetHostedZone",
     "route53:ListResourceRecordSets",
+    ASSUME_ROLE,
+    "sts:GetCallerIdentity",
 ];
+/// The server's own permission: the roles of users have no need of it. Nobody needs one to ask whom credentials are of.
+const ASSUME_ROLE: &str = "sts:AssumeRole";
 /// AWS asks for it where a launch passes a role, though nobody calls it.
 const PASS_ROLE: &str = "iam:PassRole";
 
@@ -107,7 +116,18 @@ async fn broad_run() -> Vec<RecordedCall> {
     let group = cloud.create_security_group(&vpc.id, "own", &own);
     let group = group.await.expect("a security group");
     world.make_instance_profile("nodes").await;
+    let eve = add_user(&world, "eve", "eves-key").await;
+    let credentials = "/api/infra/v1/provider/aws/credentials/";
+    let shown = eve.get(credentials).await.expect(200).body;
+    let id = shown["external_id"].as_str().expect("an external id");
+    let role_arn = world.make_role("111122223333", &trust(id)).await;
     world.sim().reset_calls();
+
+    let link = json!({"role_arn": role_arn});
+    eve.put(credentials, &link).await.expect(201);
+    let options = format!("/api/infra/v1/provider/aws/options/?region={region}");
+    let shown = world.client.get(&options).await.expect(200).body;
+    assert_eq!(shown["instance_profiles"], json!(["nodes"]));
 
     // As `berth serve` does at its start.
     let zone = world.zone.as_ref().expect("a zone");
@@ -184,20 +204,32 @@ async fn every_request_of_berth_is_sound_by_botocores_model_and_none_is_new() {
 }
 
 #[test]
-fn the_iam_policy_allows_exactly_what_berth_uses() {
-    let policy: Value = serde_json::from_str(IAM_POLICY).unwrap();
+fn the_iam_policies_allow_exactly_what_berth_uses() {
+    let needed = USED
+        .into_iter()
+        .filter(|action| !action.starts_with("sts:"));
+    assert_eq!(
+        allowed(IAM_POLICY),
+        needed.chain([PASS_ROLE]).map(str::to_owned).collect()
+    );
+    assert_eq!(allowed(SERVER_IAM_POLICY), [ASSUME_ROLE.to_owned()].into());
+}
+
+fn allowed(document: &str) -> BTreeSet<String> {
+    let policy: Value = serde_json::from_str(document).unwrap();
     let mut allowed = BTreeSet::new();
     for statement in policy["Statement"].as_array().unwrap() {
         assert_eq!(statement["Effect"], "Allow");
         match &statement["Action"] {
-            Value::Array(actions) => {
-                allowed.extend(actions.iter().map(|action| action.as_str().unwrap()))
-            }
-            action => allowed.extend(action.as_str()),
+            Value::Array(actions) => allowed.extend(
+                actions
+                    .iter()
+                    .map(|action| action.as_str().unwrap().to_owned()),
+            ),
+            action => allowed.extend(action.as_str().map(str::to_owned)),
         }
     }
-    let needed: BTreeSet<&str> = USED.into_iter().chain([PASS_ROLE]).collect();
-    assert_eq!(allowed, needed);
+    allowed
 }
 
 #[test]

@@ -52,6 +52,7 @@ async fn serve(world: &World, role: &str) -> (Process, String) {
             ("AWS_ENDPOINT_URL", &world.endpoint.url),
             ("AWS_ACCESS_KEY_ID", &world.endpoint.access_key_id),
             ("AWS_SECRET_ACCESS_KEY", &world.endpoint.secret_access_key),
+            ("BERTH_AMBIENT_NAMESPACES", "*"),
             ("BERTH_LISTEN", "127.0.0.1:0"),
             ("BERTH_LOG_FORMAT", "json"),
         ],
@@ -163,6 +164,8 @@ async fn help_names_every_command_flag_and_environment_variable() {
         "BERTH_SECRET_KEY",
         "--secret-key-file",
         "BERTH_SECRET_KEY_FILE",
+        "--ambient-namespaces",
+        "BERTH_AMBIENT_NAMESPACES",
         "--probe-timeout-seconds",
         "BERTH_PROBE_TIMEOUT_SECONDS",
         "--engine-proxy",
@@ -172,7 +175,7 @@ async fn help_names_every_command_flag_and_environment_variable() {
         "AWS_SECRET_ACCESS_KEY",
         "AWS_PROFILE",
     ];
-    let commands: [(&[&str], &[&str]); 9] = [
+    let commands: [(&[&str], &[&str]); 11] = [
         (
             &[],
             &[
@@ -182,6 +185,8 @@ async fn help_names_every_command_flag_and_environment_variable() {
                 "sim",
                 "migrate",
                 "user",
+                "aws",
+                "rotate-key",
                 "openapi",
                 "--version",
             ],
@@ -234,6 +239,19 @@ async fn help_names_every_command_flag_and_environment_variable() {
         (
             &["user", "add"],
             &["<NAME>", "--database-url", "DATABASE_URL", "namespace"],
+        ),
+        (
+            &["rotate-key"],
+            &[
+                "--database-url",
+                "DATABASE_URL",
+                "BERTH_SECRET_KEY",
+                "BERTH_SECRET_KEY_FILE",
+            ],
+        ),
+        (
+            &["aws", "policy"],
+            &["<NAMESPACE>", "--account", "--only", "DATABASE_URL"],
         ),
         (&["openapi"], &["OpenAPI"]),
     ];

@@ -7,12 +7,13 @@ use serde_json::Value;
 const PAGE: &str = include_str!("../../docs/COMPATIBILITY.md");
 const VERDICTS: [&str; 3] = ["as documented", "inferred", "not offered"];
 /// Schemas of the specification that are no objects of Docker Cloud's: envelopes, requests, and Berth's own.
-const NOT_LISTED: [&str; 11] = [
+const NOT_LISTED: [&str; 12] = [
     "AgentAnnouncement",
     "ErrorBody",
     "Health",
     "HeartbeatFacts",
     "InterfaceAddress",
+    "NewCredentials",
     "NewNodeCluster",
     "NewTag",
     "NodeChange",

@@ -21,6 +21,7 @@ impl ApiProcess {
         let environment = [
             ("DATABASE_URL", world.database_url.as_str()),
             ("BERTH_READINESS", "instance"),
+            ("BERTH_AMBIENT_NAMESPACES", "*"),
         ];
         let mut process = Process::start(program, &arguments, &environment);
         process.address().await;

@@ -3,6 +3,7 @@
 //! A test starts a [`World`], acts on it as users do (over HTTP) and as the AWS console does, waits for conditions
 //! with a deadline, and ends with [`World::finish`], which asserts what must hold at rest after every story.
 
+mod account;
 mod api_process;
 mod client;
 pub mod crash;
@@ -29,6 +30,7 @@ mod worker_process;
 mod world;
 mod zone;
 
+pub use account::trust;
 pub use api_process::ApiProcess;
 pub use client::{Answer, Client};
 pub use crash::words;
@@ -50,4 +52,4 @@ pub use shift::Shift;
 pub use socket::{Heard, Socket};
 pub use users::add_user;
 pub use worker_process::WorkerProcess;
-pub use world::{ACCOUNT, IAM_POLICY, Options, World, theirs, wait_for};
+pub use world::{ACCOUNT, IAM_POLICY, Options, SERVER_IAM_POLICY, World, theirs, wait_for};

@@ -9,14 +9,14 @@ use std::{
 };
 
 use api::Agents;
-use aws::{Cloud, Clouds, Connector, Endpoint, Names};
+use aws::{Cloud, Clouds, Connector, Endpoint, Link, Names};
 use berth::{
     local::{DEV_KEY, DEV_USER, SIM_ACCESS_KEY, SimServer, add_dev_user},
     replica::{Answers, Replica, bind},
 };
 use domain::{
-    catalogue::Architecture, ids::InstallationId, launch::LaunchRequest, node::Readiness, tags,
-    user_data::PublicUrl,
+    catalogue::Architecture, ids::InstallationId, launch::LaunchRequest, link::Ambient,
+    node::Readiness, tags, user_data::PublicUrl,
 };
 use serde_json::{Value, json};
 use sim::{HostConfig, InstanceView, Simulator};
@@ -35,6 +35,8 @@ use crate::{
 pub const ACCOUNT: &str = "123456789012";
 /// The policy that users give to Berth's access key, and every simulated world does so, too.
 pub const IAM_POLICY: &str = include_str!("../../docs/iam-policy.json");
+/// What the server's own access key may do besides, so that roles can be linked.
+pub const SERVER_IAM_POLICY: &str = include_str!("../../docs/iam-policy-server.json");
 /// The access key of the account's owner, who may do everything.
 pub(crate) const OWNER_ACCESS_KEY: &str = "owner";
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -64,6 +66,8 @@ pub struct Options {
     pub with_agents: bool,
     /// The folder with the agent's programs.
     pub agent_dir: Option<PathBuf>,
+    /// The namespaces that may use the account that every world has.
+    pub ambient: Ambient,
 }
 
 impl Default for Options {
@@ -82,6 +86,7 @@ impl Default for Options {
             with_hosts: false,
             with_agents: false,
             agent_dir: None,
+            ambient: Ambient::Everybody,
         }
     }
 }
@@ -212,7 +217,11 @@ impl World {
                 let listener = bind(ANYWHERE).await.expect("a free port");
                 let sim =
                     SimServer::start(Simulator::new(options.sim), listener).expect("a simulator");
-                let policy = serde_json::from_str(IAM_POLICY).expect("a policy document");
+                let mut policy: Value =
+                    serde_json::from_str(IAM_POLICY).expect("a policy document");
+                let more: Value = serde_json::from_str(SERVER_IAM_POLICY).expect("another one");
+                let statements = policy["Statement"].as_array_mut().expect("statements");
+                statements.extend(more["Statement"].as_array().cloned().unwrap_or_default());
                 sim.simulator
                     .set_policy(SIM_ACCESS_KEY, Some(&policy))
                     .expect("a policy that can be evaluated");
@@ -253,6 +262,8 @@ impl World {
                 },
                 folder: options.agent_dir,
             },
+            clouds: Some(Arc::clone(&clouds)),
+            ambient: options.ambient,
         };
         let worker = worker::Config {
             names: zone.clone(),
@@ -306,7 +317,7 @@ impl World {
 
     /// EC2 as the account's owner uses it.
     pub async fn cloud(&self, region: &str) -> Arc<dyn Cloud> {
-        self.owner.cloud(region).await
+        self.owner.cloud(&Link::AMBIENT, region).await
     }
 
     /// Route 53 as the account's owner uses it.
@@ -398,11 +409,24 @@ impl World {
         action: &str,
         parameters: &[(&str, &str)],
     ) -> String {
+        self.aws_call_as(OWNER_ACCESS_KEY, service, region, action, parameters)
+            .await
+    }
+
+    /// The same by whoever has this access key.
+    pub(crate) async fn aws_call_as(
+        &self,
+        access_key: &str,
+        service: &str,
+        region: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> String {
         let mut pairs = vec![("Action", action)];
         pairs.extend(parameters);
         let query =
             reqwest::Url::parse_with_params(&self.endpoint.url, &pairs).expect("parameters");
-        let scope = format!("{OWNER_ACCESS_KEY}/20260101/{region}/{service}/aws4_request");
+        let scope = format!("{access_key}/20260101/{region}/{service}/aws4_request");
         let response = reqwest::Client::new()
             .post(&self.endpoint.url)
             .header("content-type", "application/x-www-form-urlencoded")

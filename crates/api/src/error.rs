@@ -61,9 +61,12 @@ pub(crate) enum ApiError {
     /// A machine has called home before its launch was answered.
     #[error("the launch that the token is of is not settled yet; try again shortly")]
     NotYetLaunched,
-    /// There is no key under which an authority's could be sealed.
+    /// AWS has to be asked for this, and does not answer at the moment.
+    #[error("{0}")]
+    NoAnswerOfAws(String),
+    /// There is no key under which an authority's, or one of AWS's, could be sealed.
     #[error(
-        "this installation has no secret key, so there are no certificates; start it with BERTH_SECRET_KEY or \
+        "this installation has no secret key, so there are no certificates, and no access key can be kept; start it with BERTH_SECRET_KEY or \
          BERTH_SECRET_KEY_FILE, 32 random bytes in base64"
     )]
     NoSecretKey,
@@ -99,9 +102,10 @@ impl ApiError {
             Self::Internal(_) | Self::Authority(_) | Self::Panicked => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::Unavailable(_) | Self::NotYetLaunched | Self::NoSecretKey => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Unavailable(_)
+            | Self::NotYetLaunched
+            | Self::NoSecretKey
+            | Self::NoAnswerOfAws(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -169,7 +173,7 @@ impl IntoResponse for ApiError {
             Self::Unavailable(cause) => tracing::error!(%cause, "the database can't be reached"),
             Self::Authority(cause) => tracing::error!(%cause, "a certificate can't be made"),
             Self::NoSecretKey => {
-                tracing::error!("a certificate is needed, and there is no secret key")
+                tracing::error!("something is to be sealed, and there is no secret key")
             }
             Self::Internal(cause) => tracing::error!(%cause, "a request failed"),
             _ => {}

@@ -48,12 +48,16 @@ pub use server::{openapi, openapi_json, serve, serve_health, service};
 pub struct Config {
     /// How hosts are dealt with.
     pub hosts: domain::host::Settings,
-    /// Under which the keys of the authorities are sealed; without it no host can register.
+    /// Under which the keys of the authorities and of AWS are sealed; without it no host can register.
     pub secret_key: Option<pki::SecretKey>,
     /// How engines are reached.
     pub engines: engine::Way,
     /// How machines become nodes with an agent.
     pub agents: Agents,
+    /// The way to AWS, to try credentials and to look; without it none can be linked.
+    pub clouds: Option<Arc<dyn aws::Clouds>>,
+    /// The namespaces that may use the server's own credentials.
+    pub ambient: domain::link::Ambient,
 }
 
 /// How machines become nodes with an agent.
@@ -89,6 +93,9 @@ pub struct App {
     engines: engine::Way,
     agents: Arc<Agents>,
     checksums: Arc<install::program::Checksums>,
+    clouds: Option<Arc<dyn aws::Clouds>>,
+    ambient: domain::link::Ambient,
+    options: Arc<provider::options::Cache>,
 }
 
 impl App {
@@ -104,7 +111,17 @@ impl App {
             engines: config.engines,
             agents: Arc::new(config.agents),
             checksums: Arc::default(),
+            clouds: config.clouds,
+            ambient: config.ambient,
+            options: Arc::default(),
         }
+    }
+
+    /// The way to AWS.
+    fn clouds(&self) -> Result<&dyn aws::Clouds, error::ApiError> {
+        self.clouds.as_deref().ok_or_else(|| {
+            error::ApiError::NoAnswerOfAws("this replica has no way to AWS".to_owned())
+        })
     }
 
     /// The catalogue, at most a minute old.

@@ -1,5 +1,8 @@
 //! Providers: there is one, AWS.
 
+pub(crate) mod credentials;
+pub(crate) mod options;
+
 use axum::{Json, extract::State, http::Uri};
 use domain::catalogue::{AWS, AWS_LABEL};
 use serde::Serialize;

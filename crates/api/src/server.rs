@@ -65,6 +65,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::stream))
         .routes(routes!(provider::list))
         .routes(routes!(provider::get))
+        .routes(routes!(provider::options::get))
+        .routes(routes!(
+            provider::credentials::get::get,
+            provider::credentials::put::put,
+            provider::credentials::delete::delete
+        ))
         .routes(routes!(region::list))
         .routes(routes!(region::get))
         .routes(routes!(az::list))
@@ -375,6 +381,7 @@ mod tests {
                 ("GET", &item.get),
                 ("POST", &item.post),
                 ("PATCH", &item.patch),
+                ("PUT", &item.put),
                 ("DELETE", &item.delete),
             ];
             for (method, operation) in operations {

@@ -46,6 +46,15 @@ impl Uris {
                 Some(namespace) => format!("{INFRA}/{namespace}/token/"),
                 None => format!("{INFRA}/token/"),
             },
+            ObjectType::Credentials => self.credentials(),
+        }
+    }
+
+    /// The credentials for the provider.
+    pub(crate) fn credentials(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{INFRA}/{namespace}/provider/{AWS}/credentials/"),
+            None => format!("{INFRA}/provider/{AWS}/credentials/"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::{
     Client,
@@ -10,6 +11,7 @@ use aws_sdk_ec2::{
     types::{Filter, ResourceType, Tag as SdkTag, TagSpecification},
 };
 use domain::{ids::ClusterId, tags::Tag};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
     error,
 };
 
+mod account;
 mod instances;
 mod leftovers;
 mod network;
@@ -26,12 +29,16 @@ mod network;
 #[derive(Clone)]
 pub(crate) struct Ec2 {
     client: Client,
-    /// Shared by everybody who calls this region.
+    region: String,
+    /// Shared by everybody who calls this region of the account.
     budget: Arc<Budget>,
     flow: Flow,
     stop: CancellationToken,
+    /// Told when AWS has refused the credentials.
+    doubt: Arc<Notify>,
 }
 
+#[async_trait]
 impl Cloud for Ec2 {
     fn on_behalf_of(&self, cluster: ClusterId) -> Arc<dyn Cloud> {
         Arc::new(Self {
@@ -50,18 +57,24 @@ impl Cloud for Ec2 {
     fn launched_before(&self, launches: &[(Duration, u32)]) {
         self.budget.launched_before(launches);
     }
+
+    async fn credentials_refused(&self) {
+        self.doubt.notified().await;
+    }
 }
 
 impl Ec2 {
-    pub(crate) fn new(config: &SdkConfig, region: &str) -> Self {
+    pub(crate) fn new(config: &SdkConfig, region: &str, budget: Arc<Budget>) -> Self {
         let config = Builder::from(config)
             .region(Region::new(region.to_owned()))
             .build();
         Self {
             client: Client::from_conf(config),
-            budget: Arc::default(),
+            region: region.to_owned(),
+            budget,
             flow: None,
             stop: CancellationToken::new(),
+            doubt: Arc::default(),
         }
     }
 
@@ -88,6 +101,9 @@ impl Ec2 {
             let error = error::from_sdk(action)(error);
             if matches!(error, Error::Throttled(_)) {
                 self.budget.refused(action);
+            }
+            if error.is_about_credentials() {
+                self.doubt.notify_one();
             }
             error
         }

@@ -9,6 +9,12 @@ use aws_sdk_ec2::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
+/// The code of credentials that can't be used at all; Berth's own, since AWS was never asked.
+pub(crate) const UNUSABLE: &str = "UnusableCredentials";
+
+/// The code of an answer that did not come; Berth's own.
+const NO_ANSWER: &str = "NoAnswer";
+
 /// What AWS said, word by word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
@@ -165,9 +171,32 @@ impl Error {
         ))
     }
 
+    /// Whether AWS does not know the credentials, or does not let the role be assumed: no call will succeed with them. A
+    /// region that the account has not opted in to knows none, either.
+    pub fn is_about_credentials(&self) -> bool {
+        matches!(self, Self::NotAllowed(said) if said.action == "AssumeRole" || matches!(
+            said.code.as_str(),
+            "AuthFailure" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "ExpiredToken" | "RequestExpired"
+                | "UnrecognizedClientException" | "OptInRequired" | UNUSABLE
+        ))
+    }
+
+    /// Whether AWS has said nothing.
+    pub fn is_silence(&self) -> bool {
+        self.said().code == NO_ANSWER
+    }
+
     /// Whether the call may have taken effect although it did not succeed.
     pub fn may_have_taken_effect(&self) -> bool {
         matches!(self, Self::OutcomeUnknown(_))
+    }
+
+    pub(crate) fn no_answer(action: &'static str, message: &str) -> Self {
+        Self::OutcomeUnknown(Said {
+            action,
+            code: NO_ANSWER.to_owned(),
+            message: message.to_owned(),
+        })
     }
 
     pub(crate) fn stopped(action: &'static str) -> Self {
@@ -195,17 +224,39 @@ where
             };
             Error::from_answer(said, service.raw().status().is_server_error())
         }
-        SdkError::ConstructionFailure(_) => Error::Rejected(Said {
-            action,
-            code: "ConstructionFailure".to_owned(),
-            message: chain(&error),
-        }),
-        _ => Error::OutcomeUnknown(Said {
-            action,
-            code: "NoAnswer".to_owned(),
-            message: chain(&error),
-        }),
+        other => match of_credentials(other) {
+            // The call itself was not sent.
+            Some(refused) => refused,
+            None => unsent_or_lost(action, other),
+        },
     }
+}
+
+fn unsent_or_lost<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: std::error::Error + 'static,
+{
+    let said = |code: &str| Said {
+        action,
+        code: code.to_owned(),
+        message: chain(error),
+    };
+    match error {
+        SdkError::ConstructionFailure(_) => Error::Rejected(said("ConstructionFailure")),
+        _ => Error::OutcomeUnknown(said(NO_ANSWER)),
+    }
+}
+
+/// The error of a provider of credentials, which the SDK wraps in its own.
+pub(crate) fn of_credentials(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(refused) = cause.downcast_ref::<Error>() {
+            return Some(refused.clone());
+        }
+        source = cause.source();
+    }
+    None
 }
 
 /// The message of an error and of what caused it.

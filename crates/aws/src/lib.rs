@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::IpAddr,
     sync::Arc,
     time::Duration,
@@ -21,23 +22,43 @@ mod budget;
 mod connect;
 mod ec2;
 mod error;
+mod iam;
+mod link;
 mod read;
 mod route53;
+mod validate;
 
 pub use budget::Turn;
 pub use connect::{Connector, Endpoint};
 pub use error::{Error, Said};
+pub use link::{Credentials, Identity, Link, Secret};
+pub use validate::{Denial, INVALID, Report, Verdict, validate};
 
 /// The result of every call.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Gives the cloud of a site.
 #[async_trait]
-pub trait Clouds: Send + Sync {
-    /// EC2 in `region`.
-    async fn cloud(&self, region: &str) -> Arc<dyn Cloud>;
-    /// Route 53.
+pub trait Clouds: fmt::Debug + Send + Sync {
+    /// EC2 in `region` of the link's account.
+    async fn cloud(&self, link: &Link, region: &str) -> Arc<dyn Cloud>;
+    /// The same in each of these regions.
+    async fn clouds(&self, link: &Link, regions: &[String]) -> Vec<Arc<dyn Cloud>>;
+    /// Whom the link's credentials are of.
+    async fn identity(&self, link: &Link) -> Result<Identity>;
+    /// The names of the account's instance profiles, sorted.
+    async fn instance_profiles(&self, link: &Link) -> Result<Vec<String>>;
+    /// Route 53, with the process's own credentials.
     async fn names(&self) -> Arc<dyn Names>;
+}
+
+/// A region, and whether the account can use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRegion {
+    /// `eu-west-1`
+    pub name: String,
+    /// Whether it is on: some must be opted in to.
+    pub is_on: bool,
 }
 
 /// What every object of an account has in common: who it belongs to, by its tags.
@@ -177,7 +198,8 @@ pub struct Instance {
 ///
 /// A call answers with what EC2 said and decides nothing. Lookups by id answer with what was found: an unknown id is
 /// missing from the answer, not an error.
-pub trait Cloud: Network + Instances + Leftovers {
+#[async_trait]
+pub trait Cloud: Network + Instances + Leftovers + Account {
     /// The same, for the work on one cluster: calls that have to wait for EC2's limits are shared out fairly between
     /// clusters.
     fn on_behalf_of(&self, cluster: ClusterId) -> Arc<dyn Cloud>;
@@ -186,6 +208,8 @@ pub trait Cloud: Network + Instances + Leftovers {
     /// Counts launches that another worker has sent, each so long ago and with so many instances, oldest first, against
     /// EC2's limits.
     fn launched_before(&self, launches: &[(Duration, u32)]);
+    /// Waits until AWS has refused the credentials of a call ([`Error::is_about_credentials`]).
+    async fn credentials_refused(&self);
 }
 
 /// The part of EC2 that networks are made of.
@@ -253,6 +277,21 @@ pub trait Network: Send + Sync {
     ) -> Result<SecurityGroup>;
     /// Lets traffic into a security group.
     async fn authorize_ingress(&self, group_id: &str, ingress: &[Ingress]) -> Result<()>;
+}
+
+/// The part of EC2 that tells what an account has, and what its credentials may do.
+#[async_trait]
+pub trait Account: Send + Sync {
+    /// Whether the credentials may launch an instance here, by a dry run.
+    async fn may_launch(&self) -> std::result::Result<(), Denial>;
+    /// Every region of AWS's.
+    async fn regions(&self) -> Result<Vec<AccountRegion>>;
+    /// Every VPC of the region.
+    async fn all_vpcs(&self) -> Result<Vec<Vpc>>;
+    /// Every subnet of the region.
+    async fn all_subnets(&self) -> Result<Vec<Subnet>>;
+    /// Every security group of the region.
+    async fn all_security_groups(&self) -> Result<Vec<SecurityGroup>>;
 }
 
 /// The part of EC2 that clears a network up.

@@ -55,8 +55,61 @@ pub enum Command {
     Migrate(Database),
     /// Manage who may call the API.
     User(User),
+    /// Print what AWS has to know of Berth.
+    Aws(Aws),
+    /// Seal everything that is sealed in the database under the newest secret key. Give the older ones with it.
+    RotateKey(RotateKey),
     /// Print the OpenAPI document.
     Openapi,
+}
+
+/// Flags of `berth rotate-key`.
+#[derive(Debug, Args)]
+pub struct RotateKey {
+    /// The database.
+    #[command(flatten)]
+    pub database: Database,
+    /// The secret keys.
+    #[command(flatten)]
+    pub secret: SecretOptions,
+}
+
+/// `berth aws`.
+#[derive(Debug, Args)]
+pub struct Aws {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AwsCommand,
+}
+
+/// What `berth aws` can do.
+#[derive(Debug, Subcommand)]
+pub enum AwsCommand {
+    /// The trust policy and the permission policy of the role through which Berth is let into an account, each in JSON.
+    ///
+    /// The trust policy names this server's AWS account, which AWS is asked for, and the external id of the namespace.
+    Policy {
+        /// Whose role it is.
+        namespace: String,
+        /// The AWS account of the servers of this installation. [default: that of the credentials of this process]
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+        /// Print one of the two alone.
+        #[arg(long, value_enum)]
+        only: Option<Policy>,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+/// A policy of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Policy {
+    /// Who may assume the role.
+    Trust,
+    /// What the role may do.
+    Permissions,
 }
 
 /// Flags of `berth dev`.
@@ -131,6 +184,16 @@ pub struct Serve {
     /// The secret key.
     #[command(flatten)]
     pub secret: SecretOptions,
+    /// The namespaces that may use this server's own AWS credentials, with commas between them, or * for all. [default:
+    /// none: each links an account of its own]
+    #[arg(
+        long,
+        env = "BERTH_AMBIENT_NAMESPACES",
+        value_name = "NAMES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub ambient_namespaces: String,
 }
 
 /// Flags about the agents on the nodes. All replicas of an installation must be given the same.
@@ -172,10 +235,11 @@ pub struct NameOptions {
 /// Where the secret key is. Without one no host can register.
 #[derive(Debug, Clone, Args)]
 pub struct SecretOptions {
-    /// Under which the keys of certificate authorities are sealed: 32 random bytes in base64, the same for all replicas.
+    /// Under which the keys of certificate authorities and of AWS are sealed: 32 random bytes in base64, the same for all
+    /// replicas. Older keys, which only open what was sealed before, may follow it after a space.
     #[arg(long, env = "BERTH_SECRET_KEY", hide_env_values = true)]
     pub secret_key: Option<String>,
-    /// A file with the secret key.
+    /// A file with the secret key; older ones may follow on lines of their own.
     #[arg(
         long,
         env = "BERTH_SECRET_KEY_FILE",

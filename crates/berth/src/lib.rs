@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod aws_policy;
 pub mod cli;
 mod demo;
 mod dev;
@@ -17,6 +18,7 @@ mod migrate;
 mod names;
 mod openapi;
 pub mod replica;
+mod rotate_key;
 mod secret_key;
 mod serve;
 mod sim_flags;
@@ -54,8 +56,12 @@ fn fail(error: &Error) -> ExitCode {
 async fn run(cli: Cli) -> Result<(), Error> {
     let default_level = match &cli.command {
         // Their own words on the terminal are the output; the log is for when something is wrong.
-        Command::Demo(_) | Command::User(_) | Command::Openapi => "warn",
-        Command::Dev(_) | Command::Serve(_) | Command::Sim(_) | Command::Migrate(_) => "info",
+        Command::Demo(_) | Command::User(_) | Command::Aws(_) | Command::Openapi => "warn",
+        Command::Dev(_)
+        | Command::Serve(_)
+        | Command::Sim(_)
+        | Command::Migrate(_)
+        | Command::RotateKey(_) => "info",
     };
     logging::start(&cli.logging, default_level)?;
     match cli.command {
@@ -65,6 +71,8 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Sim(options) => sim_server::run(options).await,
         Command::Migrate(options) => migrate::run(&options).await,
         Command::User(options) => user::run(options).await,
+        Command::Aws(options) => aws_policy::run(options).await,
+        Command::RotateKey(options) => rotate_key::run(options).await,
         Command::Openapi => openapi::run(),
     }
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use api::Agents;
-use aws::{Connector, Endpoint};
-use domain::{node::Readiness, user_data::PublicUrl};
+use aws::{Clouds, Connector, Endpoint};
+use domain::{link::Ambient, node::Readiness, user_data::PublicUrl};
 use embedded_postgres::{EmbeddedPostgres, Options as PostgresOptions};
 use engine::Way;
 use sim::{HostConfig, Simulator};
@@ -137,7 +137,7 @@ impl Local {
         store::migrate(&pool).await?;
         add_dev_user(&pool).await?;
         let simulator = SimServer::start(simulator, sim_listener)?;
-        let clouds = Arc::new(Connector::to(simulator.endpoint()));
+        let clouds: Arc<dyn Clouds> = Arc::new(Connector::to(simulator.endpoint()));
         let worker = worker::Config {
             secret_key: Some(secret_key::of_folder(&data_dir)?),
             engines: simulator.way_to_engines(),
@@ -157,6 +157,9 @@ impl Local {
                     readiness: Readiness::Agent,
                     folder: own_folder(),
                 },
+                clouds: Some(Arc::clone(&clouds)),
+                // Nothing costs anything here.
+                ambient: Ambient::Everybody,
             },
             Some((clouds, worker)),
         )?;

@@ -7,6 +7,7 @@ use aws::{Clouds, Connector};
 use chrono::TimeDelta;
 use domain::{
     host::{self, Limits},
+    link::Ambient,
     node::Readiness,
 };
 use engine::Way;
@@ -33,9 +34,9 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         Role::Api | Role::All => Answers::Everything,
         Role::Worker => Answers::Health,
     };
+    let clouds: Arc<dyn Clouds> = Arc::new(Connector::ambient());
     let worker = match options.role {
         Role::Worker | Role::All => {
-            let clouds: Arc<dyn Clouds> = Arc::new(Connector::ambient());
             let config = worker::Config {
                 names: names::zone(options.names, &*clouds).await?,
                 secret_key: secret_key.clone(),
@@ -43,7 +44,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
                 public_url: agents.public_url.clone(),
                 ..config(options.worker, hosts)
             };
-            Some((clouds, config))
+            Some((Arc::clone(&clouds), config))
         }
         Role::Api => None,
     };
@@ -56,6 +57,8 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
             secret_key,
             engines,
             agents,
+            clouds: Some(clouds),
+            ambient: Ambient::read(&options.ambient_namespaces),
         },
         worker,
     )?;

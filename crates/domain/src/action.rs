@@ -32,6 +32,10 @@ texts! {
         TerminateNode = "Node Terminate",
         /// `POST token/`
         CreateToken = "Token Create",
+        /// `PUT provider/aws/credentials/`
+        LinkProvider = "Provider Link",
+        /// `DELETE provider/aws/credentials/`
+        UnlinkProvider = "Provider Unlink",
     }
 }
 
@@ -210,7 +214,12 @@ mod tests {
                 assert_eq!(canceled.as_ref().ok(), cancel.as_ref(), "{kind} {state}");
                 let is_async = !matches!(
                     kind,
-                    K::CreateCluster | K::UpdateCluster | K::UpdateNode | K::CreateToken
+                    K::CreateCluster
+                        | K::UpdateCluster
+                        | K::UpdateNode
+                        | K::CreateToken
+                        | K::LinkProvider
+                        | K::UnlinkProvider
                 );
                 let retried = kind.after_retry(state);
                 let may_retry = state.is_over() && is_async;

@@ -39,6 +39,8 @@ id! {
     InstallationId;
     /// One decided RunInstances request.
     LaunchId;
+    /// A namespace's credentials for one AWS account, or the server's own.
+    LinkId;
     /// A user's or an organization's own space of names.
     NamespaceId;
     /// A VPC as Berth uses it in one site.

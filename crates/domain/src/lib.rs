@@ -12,6 +12,7 @@ pub mod heartbeat;
 pub mod host;
 pub mod ids;
 pub mod launch;
+pub mod link;
 pub mod network;
 pub mod node;
 pub mod placement;

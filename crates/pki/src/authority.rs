@@ -84,6 +84,18 @@ impl Authority {
         })
     }
 
+    /// A kept key sealed under the key that seals; none where it is already.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub fn reseal(
+        namespace: &str,
+        sealed_key: &[u8],
+        secret: &SecretKey,
+    ) -> Result<Option<Vec<u8>>, SecretError> {
+        secret.reseal(&place(namespace), sealed_key)
+    }
+
     /// Issues a certificate for a client of this name, from this time in seconds since 1970 on and for so many days.
     ///
     /// # Errors

@@ -5,12 +5,12 @@
 //! gives the state to change. So no action can have an effect before its parameters and its permission were checked.
 
 use crate::config::{Config, Quotas};
-use crate::permissions::Permissions;
+use crate::permissions::{Permissions, Trust};
 use crate::protocol::auth::{Caller, Service};
 use crate::protocol::{ApiError, Params, Scope};
 use crate::route53::Zones;
 use crate::simulator::Inner;
-use crate::state::{Iam, Kind, Millis, Region, World};
+use crate::state::{Iam, Kind, Millis, Region, Role, Session, World};
 
 /// A call under way.
 pub(crate) struct Call<'a> {
@@ -106,6 +106,33 @@ impl<'a> Call<'a> {
     /// Refuses when the caller may not hand a role to EC2, for the actions that do so.
     pub(crate) fn may_pass_role(&self, role: &str) -> Result<(), ApiError> {
         self.permissions.check_pass_role(self.caller, role)
+    }
+
+    /// A role of any account.
+    pub(crate) fn role(&self, account: &str, name: &str) -> Option<&Role> {
+        self.world.iam(account)?.roles.get(name)
+    }
+
+    /// Refuses when a role does not let the caller assume it.
+    pub(crate) fn is_trusted(
+        &self,
+        role: &str,
+        trust: Option<&Trust>,
+        external_id: Option<&str>,
+    ) -> Result<(), ApiError> {
+        self.permissions
+            .check_trust(self.caller, role, trust, external_id)
+    }
+
+    /// Lets an access key act in a role.
+    pub(crate) fn begin_session(&mut self, access_key: String, session: Session) {
+        self.world.sessions.insert(access_key, session);
+    }
+
+    /// Whether the account has not opted in to a region.
+    pub(crate) fn is_off(&self, region: &str) -> bool {
+        let place = (self.caller.account.clone(), region.to_owned());
+        self.world.off.contains(&place)
     }
 
     /// A required parameter that is the id of something that exists.

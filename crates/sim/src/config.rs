@@ -35,6 +35,8 @@ pub struct Config {
     /// Whether instances that run act out their user data, with Berth's agent, and how. Their agents are tasks of tokio's:
     /// what looks at them or serves them must be in a runtime.
     pub hosts: Option<HostConfig>,
+    /// How long the sessions of assumed roles last, in milliseconds; none is as long as they are asked for.
+    pub session_ms: Option<u64>,
 }
 
 /// The quotas of every account, per region unless the name says otherwise; the defaults are those of a new account
@@ -95,6 +97,7 @@ impl Default for Config {
             consistency_ms: 0..0,
             manual_clock: false,
             hosts: None,
+            session_ms: None,
         }
     }
 }

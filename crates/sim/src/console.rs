@@ -220,6 +220,7 @@ impl Simulator {
             account: account.to_owned(),
             region: region.to_owned(),
             service: Service::Ec2,
+            assumed: None,
         };
         let pairs = params
             .iter()

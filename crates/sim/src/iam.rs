@@ -1,7 +1,10 @@
-//! IAM: instance profiles and roles, enough to make a profile and to launch with it.
+//! IAM: instance profiles and roles, enough to make a profile and to launch with it, and to be trusted by a role.
+
+use std::collections::BTreeMap;
 
 use crate::call::Call;
 use crate::clock::iso;
+use crate::permissions::Policy;
 use crate::protocol::{ApiError, Element, Outcome, el};
 use crate::state::{Iam, Profile, Role};
 
@@ -14,10 +17,12 @@ const ACTIONS: &[(&str, Action)] = &[
     ("DeleteInstanceProfile", delete_instance_profile),
     ("GetInstanceProfile", get_instance_profile),
     ("ListInstanceProfiles", list_instance_profiles),
+    ("PutRolePolicy", put_role_policy),
     (
         "RemoveRoleFromInstanceProfile",
         remove_role_from_instance_profile,
     ),
+    ("UpdateAssumeRolePolicy", update_assume_role_policy),
 ];
 
 pub(crate) fn run(call: &mut Call<'_>, name: &str) -> Outcome {
@@ -140,12 +145,7 @@ fn create_role(call: &mut Call<'_>) -> Outcome {
     let description = call.params.text("Description");
     let now = call.now;
     let iam = call.look()?.iam;
-    if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(trust).is_err() {
-        return Err(ApiError::bad(
-            "MalformedPolicyDocument",
-            "This policy contains invalid Json",
-        ));
-    }
+    json(trust)?;
     if iam.roles.contains_key(name) {
         return Err(already("Role with name", name));
     }
@@ -157,10 +157,50 @@ fn create_role(call: &mut Call<'_>) -> Outcome {
         path: path.to_owned(),
         created: now,
         trust: trust.to_owned(),
+        policies: BTreeMap::new(),
         description: description.map(str::to_owned),
     };
     iam.roles.insert(name.to_owned(), role.clone());
     Ok(Element::answer().child(role_shown("Role", &role)))
+}
+
+fn json(document: &str) -> Result<serde_json::Value, ApiError> {
+    let read = serde_json::from_str(document).ok();
+    read.filter(serde_json::Value::is_object)
+        .ok_or_else(|| malformed("This policy contains invalid Json"))
+}
+
+fn malformed(words: &str) -> ApiError {
+    ApiError::bad("MalformedPolicyDocument", words)
+}
+
+/// Gives a role an inline policy, or another one of the same name.
+fn put_role_policy(call: &mut Call<'_>) -> Outcome {
+    let role = name(call, "RoleName")?;
+    let policy = name(call, "PolicyName")?;
+    let document = json(call.params.required("PolicyDocument")?)?;
+    let read = Policy::read(&document).map_err(|wrong| malformed(&wrong))?;
+    if !call.look()?.iam.roles.contains_key(role) {
+        return Err(no_such("The role with name", role));
+    }
+    if let Some(found) = call.change()?.iam.roles.get_mut(role) {
+        found.policies.insert(policy.to_owned(), read);
+    }
+    Ok(Element::answer())
+}
+
+/// Gives a role another trust policy.
+fn update_assume_role_policy(call: &mut Call<'_>) -> Outcome {
+    let role = name(call, "RoleName")?;
+    let trust = call.params.required("PolicyDocument")?;
+    json(trust)?;
+    if !call.look()?.iam.roles.contains_key(role) {
+        return Err(no_such("The role with name", role));
+    }
+    if let Some(found) = call.change()?.iam.roles.get_mut(role) {
+        found.trust = trust.to_owned();
+    }
+    Ok(Element::answer())
 }
 
 fn add_role_to_instance_profile(call: &mut Call<'_>) -> Outcome {

@@ -46,6 +46,8 @@ async fn answer(State(simulator): State<Simulator>, asked: Request) -> Response 
     }
     let header = asked.headers().get(header::AUTHORIZATION);
     let header = header.and_then(|value| value.to_str().ok().map(str::to_owned));
+    let token = asked.headers().get("x-amz-security-token");
+    let token = token.and_then(|value| value.to_str().ok().map(str::to_owned));
     let pairs = if is_rest {
         rest(asked).await
     } else {
@@ -58,7 +60,13 @@ async fn answer(State(simulator): State<Simulator>, asked: Request) -> Response 
                 ApiError::bad("MalformedQueryString", message)
             })
     };
-    let (service, request_id, reply) = request(&simulator, header.as_deref(), is_rest, pairs);
+    let (service, request_id, reply) = request(
+        &simulator,
+        header.as_deref(),
+        token.as_deref(),
+        is_rest,
+        pairs,
+    );
     let outcome = match reply {
         Reply::AtOnce(outcome) => outcome,
         Reply::After(delay, released, outcome) => {
@@ -110,6 +118,7 @@ async fn rest(asked: Request) -> Result<Pairs, ApiError> {
 pub(crate) fn request(
     simulator: &Simulator,
     authorization: Option<&str>,
+    token: Option<&str>,
     is_rest: bool,
     pairs: Result<Pairs, ApiError>,
 ) -> (Service, String, Reply) {
@@ -126,6 +135,8 @@ pub(crate) fn request(
             let message = "Credential should be scoped to correct service.";
             return Err(ApiError::new(403, "SignatureDoesNotMatch", message));
         }
+        let (world, permissions) = (&inner.world, &inner.permissions);
+        let caller = caller.identified(token, world, permissions, simulator.now())?;
         dispatch(simulator, &mut inner, &caller, pairs?, &request_id)
     });
     let reply = reply.unwrap_or_else(|refusal| Reply::AtOnce(Err(refusal)));

@@ -159,6 +159,23 @@ impl Simulator {
             .insert((access_key.to_owned(), action.to_owned()));
     }
 
+    /// Takes an access key away: there is no such key any more.
+    pub fn revoke(&self, access_key: &str) {
+        let revoked = &mut self.lock().permissions.revoked;
+        revoked.insert(access_key.to_owned());
+    }
+
+    /// Whether an account has opted in to a region; EC2 knows no credentials in one that is off.
+    pub fn set_opted_in(&self, account: &str, region: &str, is_on: bool) {
+        let off = &mut self.lock().world.off;
+        let place = (account.to_owned(), region.to_owned());
+        if is_on {
+            off.remove(&place);
+        } else {
+            off.insert(place);
+        }
+    }
+
     /// Gives an access key a policy, in place of the one that it has; None lets it do everything. Denials stay.
     ///
     /// # Errors

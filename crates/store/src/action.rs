@@ -28,6 +28,8 @@ pub enum ObjectType {
     Node,
     /// A registration token.
     Token,
+    /// The credentials for a provider.
+    Credentials,
 }
 
 impl ObjectType {
@@ -37,6 +39,7 @@ impl ObjectType {
             Self::NodeCluster => "nodecluster",
             Self::Node => "node",
             Self::Token => "token",
+            Self::Credentials => "credentials",
         }
     }
 }
@@ -45,10 +48,15 @@ impl std::str::FromStr for ObjectType {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        [Self::NodeCluster, Self::Node, Self::Token]
-            .into_iter()
-            .find(|object_type| object_type.as_str() == text)
-            .ok_or_else(|| Error::Unreadable(format!("{text:?} is no type of an object")))
+        [
+            Self::NodeCluster,
+            Self::Node,
+            Self::Token,
+            Self::Credentials,
+        ]
+        .into_iter()
+        .find(|object_type| object_type.as_str() == text)
+        .ok_or_else(|| Error::Unreadable(format!("{text:?} is no type of an object")))
     }
 }
 

@@ -68,3 +68,34 @@ pub async fn now(conn: &mut PgConnection) -> Result<i64> {
             .await?,
     )
 }
+
+/// The authorities of all namespaces, locked: each with its sealed key.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn sealed(conn: &mut PgConnection) -> Result<Vec<(NamespaceId, Vec<u8>)>> {
+    let rows = sqlx::query!(
+        "SELECT namespace_id, sealed_key FROM authority ORDER BY namespace_id FOR UPDATE"
+    )
+    .fetch_all(conn)
+    .await?;
+    let rows = rows.into_iter();
+    Ok(rows
+        .map(|row| (row.namespace_id.into(), row.sealed_key))
+        .collect())
+}
+
+/// Keeps the same key, sealed anew.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn reseal(conn: &mut PgConnection, namespace: NamespaceId, sealed: &[u8]) -> Result<()> {
+    sqlx::query!(
+        "UPDATE authority SET sealed_key = $2 WHERE namespace_id = $1",
+        namespace.0,
+        sealed
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -20,6 +20,7 @@ pub mod event;
 pub mod host;
 pub mod installation;
 pub mod launch;
+pub mod link;
 pub mod naming;
 pub mod network;
 pub mod node;

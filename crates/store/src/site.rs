@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ids::{NamespaceId, SiteId, WorkerId};
+use domain::ids::{LinkId, NamespaceId, SiteId, WorkerId};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::{Error, Result};
@@ -15,6 +15,8 @@ pub const WAKE_CHANNEL: &str = "berth_site";
 pub struct Lease {
     /// The site.
     pub site_id: SiteId,
+    /// Whose account it is in.
+    pub link_id: LinkId,
     /// Its region.
     pub region: String,
     /// The worker that holds it.
@@ -64,7 +66,8 @@ pub async fn wake(conn: &mut PgConnection, site: SiteId) -> Result<()> {
     Ok(())
 }
 
-/// Takes one site that nobody holds, or whose lease has run out; none where there is none.
+/// Takes one site that nobody holds, or whose lease has run out; none where there is none. A site whose link has no
+/// credentials any more is left alone: there is nothing to do it with.
 ///
 /// # Errors
 /// Postgres' own.
@@ -79,14 +82,14 @@ pub async fn acquire(
                lease_expires_at = now() + make_interval(secs => $2),
                fencing_token = fencing_token + 1
            WHERE id = (
-               SELECT id FROM site
-               WHERE lease_expires_at IS NULL OR lease_expires_at < now()
+               SELECT site.id FROM site JOIN account_link ON account_link.id = site.account_link_id
+               WHERE (lease_expires_at IS NULL OR lease_expires_at < now()) AND account_link.kind <> 'none'
                ORDER BY lease_expires_at NULLS FIRST
                -- Two workers that look at the same moment take different sites.
-               FOR UPDATE SKIP LOCKED
+               FOR UPDATE OF site SKIP LOCKED
                LIMIT 1
            )
-           RETURNING id, region, fencing_token"#,
+           RETURNING id, account_link_id, region, fencing_token"#,
         owner.0,
         ttl.as_secs_f64()
     )
@@ -94,6 +97,7 @@ pub async fn acquire(
     .await?;
     Ok(row.map(|row| Lease {
         site_id: row.id.into(),
+        link_id: row.account_link_id.into(),
         region: row.region,
         owner,
         fencing_token: row.fencing_token,
@@ -135,6 +139,25 @@ pub async fn release(conn: &mut PgConnection, lease: &Lease) -> Result<()> {
     .await?;
     if released.rows_affected() == 1 {
         wake(conn, lease.site_id).await?;
+    }
+    Ok(())
+}
+
+/// Takes the sites of a link away from whoever holds them, so that they are worked on with the link's new credentials, if
+/// it has any.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn take_away(conn: &mut PgConnection, link: LinkId) -> Result<()> {
+    let taken = sqlx::query_scalar!(
+        r#"UPDATE site SET lease_owner = NULL, lease_expires_at = NULL, fencing_token = fencing_token + 1
+           WHERE account_link_id = $1 RETURNING id"#,
+        link.0
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for site in taken {
+        wake(conn, site.into()).await?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! plan for the next step, carries it out, writes the outcome, and looks again. What a crash interrupts is found in
 //! the rows by the next worker, on the same path.
 //!
-//! Besides, one worker at a time keeps the names of all nodes right in Route 53 ([`names`]).
+//! Besides, it tries whether the links' credentials are good, and one worker at a time keeps the names of all nodes right in Route 53 ([`names`]).
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 mod hosts;
 mod leftovers;
+mod links;
 mod makers;
 mod names;
 mod reconcile;
@@ -155,6 +156,12 @@ impl Worker {
             Arc::clone(&worker.config),
             shutdown.clone(),
         ));
+        let links = tokio::spawn(links::run(
+            worker.pool.clone(),
+            Arc::clone(&worker.clouds),
+            Arc::clone(&worker.config),
+            shutdown.clone(),
+        ));
         while !shutdown.is_cancelled() {
             match worker.take_site(&sites, &shutdown).await {
                 // There may be more.
@@ -170,7 +177,7 @@ impl Worker {
         }
         sites.close();
         sites.wait().await;
-        for task in [listener, names, hosts] {
+        for task in [listener, names, hosts, links] {
             if let Err(error) = task.await {
                 error!(%error, "a part of the worker ended badly");
             }
@@ -196,10 +203,16 @@ impl Worker {
         // Before the site is taken: what fails after that leaves a lease that nobody works on.
         let installation = self.installation().await?;
         let taken = async {
-            let mut conn = self.pool.acquire().await?;
-            store::site::acquire(&mut conn, self.id, self.config.lease_ttl).await
+            let mut tx = self.pool.begin().await?;
+            let lease = store::site::acquire(&mut tx, self.id, self.config.lease_ttl).await?;
+            let link = match &lease {
+                Some(lease) => store::link::get(&mut tx, lease.link_id).await?,
+                None => None,
+            };
+            tx.commit().await?;
+            Ok(lease.zip(link))
         };
-        let Some(lease) = in_time(taken).await? else {
+        let Some((lease, link)) = in_time(taken).await? else {
             return Ok(false);
         };
         info!(site = %lease.site_id, region = lease.region, token = lease.fencing_token, "site taken");
@@ -209,7 +222,9 @@ impl Worker {
             .await
             .insert(lease.site_id, Arc::clone(&wake));
         let mine = Arc::clone(&wake);
-        let cloud = self.clouds.cloud(&lease.region).await;
+        let link = ::links::open(&link, self.config.secret_key.as_ref());
+        let cloud = self.clouds.cloud(&link, &lease.region).await;
+        let installation = ::links::mark(&link, installation);
         let site_id = lease.site_id;
         let site = Site::new(
             lease,

@@ -155,7 +155,12 @@ impl Site {
             let sweeper = Sweeper::new(Arc::clone(&self));
             let work = async {
                 let leftovers = leftovers::run(Arc::clone(&self), &stop);
-                tokio::join!(sweeper.run(&stop), self.dispatch(&stop), leftovers);
+                tokio::join!(
+                    sweeper.run(&stop),
+                    self.dispatch(&stop),
+                    leftovers,
+                    self.watch_credentials(&stop)
+                );
             };
             let patience = async {
                 stop.cancelled().await;
@@ -183,6 +188,27 @@ impl Site {
         }
         .instrument(span)
         .await;
+    }
+
+    /// Has the link's credentials tried soon whenever AWS does not know them.
+    async fn watch_credentials(&self, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.cloud.credentials_refused() => {}
+            }
+            let noted = async {
+                let mut conn = self.pool.acquire().await?;
+                store::link::suspect(&mut conn, self.lease.link_id).await
+            };
+            if let Err(error) = in_time(noted).await {
+                warn!(%error, "refused credentials can't be noted; the next refusal tries again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.config.look_interval) => {}
+            }
+        }
     }
 
     /// What the worker before this one has launched, EC2 has counted.

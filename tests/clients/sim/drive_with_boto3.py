@@ -25,13 +25,14 @@ DRIVEN = set()
 CASES = []
 
 
-def client(service, region="sa-east-1", key="test"):
+def client(service, region="sa-east-1", key="test", token=None):
     made = boto3.client(
         service,
         region_name=region,
         endpoint_url=ENDPOINT,
         aws_access_key_id=key,
         aws_secret_access_key="test",
+        aws_session_token=token,
         # One attempt: an error that boto3 would try again is to be seen.
         config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=20),
     )
@@ -649,6 +650,33 @@ def permissions():
     assert decoded["context"]["resource"].endswith(":role/node")
     with refused("InvalidAuthorizationMessageException"):
         sts.decode_authorization_message(EncodedMessage=base64.b64encode(b"{}").decode())
+
+
+@case
+def roles():
+    theirs = client("iam", key="111122223333")
+    trust = lambda external_id: json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": external_id}}}]})
+    arn = theirs.create_role(RoleName="berth", AssumeRolePolicyDocument=trust("one"))["Role"]["Arn"]
+    allow = json.dumps({"Statement": {"Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"}})
+    theirs.put_role_policy(RoleName="berth", PolicyName="look", PolicyDocument=allow)
+    with refused("AccessDenied", 403):
+        sts.assume_role(RoleArn=arn, RoleSessionName="x1", ExternalId="two")
+    assumed = sts.assume_role(RoleArn=arn, RoleSessionName="x1", ExternalId="one")
+    given = assumed["Credentials"]
+    assert given["Expiration"].timestamp() > time.time() + 3000
+    assert assumed["AssumedRoleUser"]["Arn"] == "arn:aws:sts::111122223333:assumed-role/berth/x1"
+    as_role = lambda service: client(service, key=given["AccessKeyId"], token=given["SessionToken"])
+    assert as_role("sts").get_caller_identity()["Arn"] == assumed["AssumedRoleUser"]["Arn"]
+    assert len(as_role("ec2").describe_vpcs()["Vpcs"]) == 1
+    with refused("UnauthorizedOperation", 403):
+        as_role("ec2").create_vpc(CidrBlock="10.0.0.0/16")
+    with refused("AuthFailure", 401):
+        client("ec2", key=given["AccessKeyId"]).describe_vpcs()
+    theirs.update_assume_role_policy(RoleName="berth", PolicyDocument=trust("two"))
+    with refused("AccessDenied", 403):
+        sts.assume_role(RoleArn=arn, RoleSessionName="x1", ExternalId="one")
 
 
 @case

@@ -23,6 +23,7 @@ enum Object {
     Cluster(Box<Cluster>),
     Node(Box<Node>),
     Token,
+    Credentials,
 }
 
 impl Object {
@@ -31,7 +32,7 @@ impl Object {
         match self {
             Self::Cluster(cluster) => Some(cluster.id),
             Self::Node(node) => node.cluster_id,
-            Self::Token => None,
+            Self::Token | Self::Credentials => None,
         }
     }
 }
@@ -54,6 +55,7 @@ async fn lock_with_object(
             Object::Node(Box::new(node))
         }
         ObjectType::Token => Object::Token,
+        ObjectType::Credentials => Object::Credentials,
     };
     let found = action::lock(conn, caller.namespace(), id)
         .await?

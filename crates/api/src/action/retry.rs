@@ -10,6 +10,8 @@ use crate::{
     answer::{Acted, Id},
     auth::Caller,
     error::{ApiError, ErrorBody},
+    nodecluster,
+    provider::credentials::MayLaunch,
 };
 
 /// Retry an action
@@ -38,6 +40,7 @@ pub(crate) async fn retry(
     Id(id): Id,
 ) -> Result<Acted<Action>, ApiError> {
     let mut tx = app.pool.begin().await?;
+    let may_launch = MayLaunch::keep(&app, &mut tx, &caller).await?;
     let (found, object) = lock_with_object(&mut tx, &caller, id).await?;
     found.kind.after_retry(found.state)?;
     let request = caller.record("");
@@ -48,6 +51,7 @@ pub(crate) async fn retry(
     ) {
         (Object::Cluster(cluster), Some(asked), _) => {
             let target = found.target_num_nodes;
+            nodecluster::check_launch(may_launch, cluster, asked, target)?;
             operation::ask_of_cluster(&mut tx, &request, cluster, asked, target).await?
         }
         (Object::Node(node), _, Some(asked)) => {

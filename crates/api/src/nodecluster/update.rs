@@ -20,6 +20,7 @@ use crate::{
     body::{JsonBody, Members},
     error::{ApiError, ErrorBody},
     nodecluster::wire::NodeCluster,
+    provider::credentials::MayLaunch,
     tag::{self, NewTag},
 };
 
@@ -101,6 +102,7 @@ pub(crate) async fn update(
 ) -> Result<Acted<NodeCluster>, ApiError> {
     let id = ClusterId(id);
     let mut tx = app.pool.begin().await?;
+    let may_launch = MayLaunch::keep(&app, &mut tx, &caller).await?;
     let before = super::lock(&mut tx, &caller, id).await?;
     let change = Change::read(body.members, &before.automatic_tags)?;
     if change.target.is_none() {
@@ -121,6 +123,7 @@ pub(crate) async fn update(
     let action = match change.target {
         Some(target) => {
             let scale = ClusterOperation::Scale;
+            super::check_launch(may_launch, &before, scale, Some(target))?;
             operation::ask_of_cluster(&mut tx, &request, &before, scale, Some(target)).await?
         }
         None => {

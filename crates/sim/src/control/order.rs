@@ -67,10 +67,14 @@ pub(crate) enum Order {
     RestartAgent(OfInstances),
     #[serde(rename = "host/restore-network")]
     RestoreNetwork(OfInstances),
+    #[serde(rename = "opt-in")]
+    OptIn(OptIn),
     #[serde(rename = "policy")]
     Policy(PolicyOrder),
     #[serde(rename = "quotas")]
     Quotas(Quotas),
+    #[serde(rename = "revoke")]
+    Revoke(AccessKey),
     #[serde(rename = "throttling")]
     Throttling(Switch),
     #[serde(rename = "unhide")]
@@ -268,6 +272,21 @@ pub(crate) struct Denial {
     action: String,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessKey {
+    access_key: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OptIn {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: RegionName,
+    on: bool,
+}
+
 /// A policy of null takes the key's policy away.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -402,6 +421,8 @@ impl Order {
             Self::RestoreNetwork(it) => {
                 sim.set_network(&it.account, &it.region, &it.ids(), true)?;
             }
+            Self::OptIn(it) => sim.set_opted_in(&it.account, &it.region, it.on),
+            Self::Revoke(it) => sim.revoke(&it.access_key),
             Self::Policy(it) => sim.set_policy(&it.access_key, it.document())?,
             Self::Quotas(quotas) => sim.set_quotas(quotas),
             Self::Throttling(it) => sim.set_throttling(it.on),

@@ -17,8 +17,7 @@ const REGION_FILTERS: Fields<&'static RegionInfo> = &[
 
 pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
     let names = call.params.values("RegionName");
-    // All regions of the catalogue are enabled for every account, so this changes nothing.
-    call.params.flag("AllRegions")?;
+    let all = call.params.flag("AllRegions")?.unwrap_or(false);
     let filters = Filters::read(&call.params, REGION_FILTERS)?;
     call.read()?;
     if let Some(unknown) = names.iter().find(|name| catalogue::region(name).is_none()) {
@@ -30,12 +29,17 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
     let shown = catalogue::regions()
         .iter()
         .filter(wanted)
+        .filter(|it| all || !call.is_off(&it.name))
         .filter(|it| filters.matches(it, &Tags::new()));
     let items = shown.map(|region| {
+        let status = match call.is_off(&region.name) {
+            true => "not-opted-in",
+            false => &region.opt_in,
+        };
         el("item")
             .text("regionName", &region.name)
             .text("regionEndpoint", endpoint(region))
-            .text("optInStatus", &region.opt_in)
+            .text("optInStatus", status)
     });
     Ok(Element::answer().list("regionInfo", items))
 }

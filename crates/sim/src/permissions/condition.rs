@@ -12,6 +12,8 @@ pub(crate) struct Context<'a> {
     pub create_action: Option<&'a str>,
     /// Only while `iam:PassRole` is asked for.
     pub passed_to_service: Option<&'a str>,
+    /// Only while a role is asked for.
+    pub external_id: Option<&'a str>,
     pub request_tags: &'a Tags,
     /// None when there is no such resource, whose tags nobody knows.
     pub resource_tags: Option<&'a Tags>,
@@ -30,6 +32,7 @@ enum Key {
     Region,
     CreateAction,
     PassedToService,
+    ExternalId,
     TagKeys,
     RequestTag(String),
     ResourceTag(String),
@@ -100,6 +103,7 @@ impl Key {
             ("ec2:region" | "aws:requestedregion", None) => Self::Region,
             ("ec2:createaction", None) => Self::CreateAction,
             ("iam:passedtoservice", None) => Self::PassedToService,
+            ("sts:externalid", None) => Self::ExternalId,
             ("aws:tagkeys", None) => Self::TagKeys,
             ("aws:requesttag", Some(tag)) if !tag.is_empty() => Self::RequestTag(tag.to_owned()),
             ("aws:resourcetag" | "ec2:resourcetag", Some(tag)) if !tag.is_empty() => {
@@ -118,6 +122,7 @@ impl Key {
             Self::Region => Some(context.region),
             Self::CreateAction => context.create_action,
             Self::PassedToService => context.passed_to_service,
+            Self::ExternalId => context.external_id,
             Self::TagKeys => return context.request_tags.keys().map(String::as_str).collect(),
             Self::RequestTag(key) => tagged(context.request_tags, key),
             Self::ResourceTag(key) => context.resource_tags.and_then(|tags| tagged(tags, key)),

@@ -8,6 +8,7 @@
 mod condition;
 mod policy;
 mod subject;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ use crate::state::Region;
 use condition::Context;
 use policy::Decision;
 pub(crate) use policy::Policy;
+pub(crate) use trust::Trust;
 
 /// What is allowed and denied to all access keys.
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ pub(crate) struct Permissions {
     pub denials: BTreeSet<(String, String)>,
     /// By access key.
     pub policies: BTreeMap<String, Policy>,
+    /// Access keys that there are no longer.
+    pub revoked: BTreeSet<String>,
 }
 
 static NO_TAGS: Tags = Tags::new();
@@ -53,6 +57,7 @@ impl Permissions {
             region: &caller.region,
             create_action: None,
             passed_to_service: None,
+            external_id: None,
             request_tags: &own,
             resource_tags: Some(&NO_TAGS),
         };
@@ -82,16 +87,46 @@ impl Permissions {
             region: &caller.region,
             create_action: None,
             passed_to_service: Some("ec2.amazonaws.com"),
+            external_id: None,
             request_tags: &NO_TAGS,
             resource_tags: Some(&NO_TAGS),
         };
         self.check(caller, "iam:PassRole", role, &context)
     }
 
+    /// Refuses to let the caller assume a role whose trust policy does not name them, or under another external id.
+    pub(crate) fn check_trust(
+        &self,
+        caller: &Caller,
+        role: &str,
+        trust: Option<&Trust>,
+        external_id: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let context = Context {
+            region: &caller.region,
+            create_action: None,
+            passed_to_service: None,
+            external_id,
+            request_tags: &NO_TAGS,
+            resource_tags: Some(&NO_TAGS),
+        };
+        if trust.is_some_and(|it| it.lets(caller, &context)) {
+            return Ok(());
+        }
+        let who = caller.arn();
+        Err(ApiError::new(
+            403,
+            "AccessDenied",
+            format!("User: {who} is not authorized to perform: sts:AssumeRole on resource: {role}"),
+        ))
+    }
+
     /// Whether anything at all is said about the caller.
     fn knows(&self, caller: &Caller) -> bool {
-        let key = &caller.access_key;
-        self.policies.contains_key(key) || self.denials.iter().any(|(denied, _)| denied == key)
+        let key = caller.principal();
+        caller.assumed.is_some()
+            || self.policies.contains_key(key)
+            || self.denials.iter().any(|(denied, _)| denied == key)
     }
 
     fn check(
@@ -101,13 +136,19 @@ impl Permissions {
         resource: &str,
         context: &Context<'_>,
     ) -> Result<(), ApiError> {
-        let key = &caller.access_key;
+        let key = caller.principal();
         let denied = |(of, pattern): &(String, String)| of == key && wildcard(pattern, action);
         let decision = if self.denials.iter().any(denied) {
             Decision::ExplicitDeny
         } else {
-            let policy = self.policies.get(key);
-            policy.map_or(Decision::Allow, |it| it.decide(action, resource, context))
+            match &caller.assumed {
+                // A role may do what one of its policies allows and none denies, and nothing without one.
+                Some(assumed) => policy::decide_all(&assumed.policies, action, resource, context),
+                None => {
+                    let policy = self.policies.get(key);
+                    policy.map_or(Decision::Allow, |it| it.decide(action, resource, context))
+                }
+            }
         };
         // The sentences are those of "Troubleshoot access denied error messages".
         let because = match decision {

@@ -103,6 +103,23 @@ impl Policy {
     }
 }
 
+/// What several policies say together.
+pub(super) fn decide_all(
+    policies: &[Policy],
+    action: &str,
+    resource: &str,
+    context: &Context<'_>,
+) -> Decision {
+    let decisions: Vec<_> = policies
+        .iter()
+        .map(|it| it.decide(action, resource, context))
+        .collect();
+    let found = |decision| decisions.contains(&decision).then_some(decision);
+    found(Decision::ExplicitDeny)
+        .or_else(|| found(Decision::Allow))
+        .unwrap_or(Decision::ImplicitDeny)
+}
+
 impl Statement {
     fn read(statement: &Value) -> Result<Self, String> {
         let statement = object(statement).map_err(|wrong| format!(": {wrong}"))?;

@@ -56,7 +56,7 @@ pub(super) fn subjects(
         Service::Ec2 => of_ec2(caller, action, &params.root(), region),
         Service::Iam => of_iam(caller, &params.root()),
         Service::Route53 => of_route53(action, &params.root()),
-        Service::Sts => Vec::new(),
+        Service::Sts => of_sts(&params.root()),
     };
     if subjects.is_empty() {
         vec![untagged("*".to_owned())]
@@ -120,6 +120,14 @@ fn of_iam(caller: &Caller, params: &Scope<'_>) -> Vec<Subject> {
     let profile = profile.map(|name| named("instance-profile", name));
     let role = || params.text("RoleName").map(|name| named("role", name));
     profile.or_else(role).into_iter().collect()
+}
+
+/// "Actions, resources, and condition keys for AWS Security Token Service".
+fn of_sts(params: &Scope<'_>) -> Vec<Subject> {
+    let role = params.text("RoleArn");
+    role.map(|arn| untagged(arn.to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// "Actions, resources, and condition keys for Amazon Route 53".

@@ -7,9 +7,14 @@ use std::collections::BTreeMap;
 
 use super::ApiError;
 use crate::catalogue;
+use crate::permissions::{Permissions, Policy};
+use crate::state::{Millis, Session, World};
 
 /// The account that access keys belong to unless something else says otherwise.
 pub(crate) const DEFAULT_ACCOUNT: &str = "123456789012";
+
+/// What the access keys of temporary credentials begin with.
+pub(crate) const TEMPORARY: &str = "ASIA";
 
 /// The services that are simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +62,99 @@ pub(crate) struct Caller {
     pub account: String,
     pub region: String,
     pub service: Service,
+    /// The role that the caller acts in.
+    pub assumed: Option<Assumed>,
+}
+
+/// A role that somebody has assumed, and what it may do at the moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Assumed {
+    pub session: Session,
+    pub policies: Vec<Policy>,
 }
 
 impl Caller {
+    /// What permissions are known by: the access key, or the ARN of the role that was assumed.
+    pub(crate) fn principal(&self) -> &str {
+        match &self.assumed {
+            Some(assumed) => &assumed.session.role_arn,
+            None => &self.access_key,
+        }
+    }
+
+    /// The caller's unique id.
+    pub(crate) fn user_id(&self) -> String {
+        match &self.assumed {
+            Some(Assumed { session, .. }) => format!("{}:{}", session.role_id, session.name),
+            None => self.access_key.clone(),
+        }
+    }
+
+    /// The caller with the role that its access key is of, if it is a temporary one. Refuses a key that there is no
+    /// longer, a wrong token, and a session that is over ("Temporary security credentials in IAM"), and everybody in a
+    /// region that the account has not opted in to.
+    pub(crate) fn identified(
+        mut self,
+        token: Option<&str>,
+        world: &World,
+        permissions: &Permissions,
+        now: Millis,
+    ) -> Result<Self, ApiError> {
+        let session = world.sessions.get(&self.access_key);
+        let is_known = match session {
+            Some(session) => token == Some(session.token.as_str()),
+            None => !self.access_key.starts_with(TEMPORARY) && token.is_none(),
+        };
+        if !is_known || permissions.revoked.contains(&self.access_key) {
+            return Err(self.unknown());
+        }
+        if let Some(session) = session {
+            if session.expires <= now {
+                return Err(self.expired());
+            }
+            let iam = world.iam(&session.account);
+            let role = iam.and_then(|iam| iam.roles.get(&session.role_name));
+            let policies = role.map(|role| role.policies.values().cloned().collect());
+            self.account.clone_from(&session.account);
+            self.assumed = Some(Assumed {
+                session: session.clone(),
+                policies: policies.unwrap_or_default(),
+            });
+        }
+        let place = (self.account.clone(), self.region.clone());
+        if self.service == Service::Ec2 && world.off.contains(&place) {
+            return Err(self.unknown());
+        }
+        Ok(self)
+    }
+
+    fn unknown(&self) -> ApiError {
+        match self.service {
+            Service::Ec2 => ApiError::auth_failure(),
+            Service::Iam | Service::Route53 | Service::Sts => ApiError::new(
+                403,
+                "InvalidClientTokenId",
+                "The security token included in the request is invalid.",
+            ),
+        }
+    }
+
+    fn expired(&self) -> ApiError {
+        match self.service {
+            Service::Ec2 => ApiError::bad("RequestExpired", "Request has expired."),
+            Service::Iam | Service::Route53 | Service::Sts => ApiError::new(
+                403,
+                "ExpiredToken",
+                "The security token included in the request is expired",
+            ),
+        }
+    }
+
     /// The caller's name in AWS's way of writing it.
     pub(crate) fn arn(&self) -> String {
+        if let Some(assumed) = &self.assumed {
+            return assumed.session.arn();
+        }
         format!("arn:aws:iam::{}:user/{}", self.account, self.access_key)
     }
 }
@@ -103,6 +196,7 @@ pub(crate) fn caller(
         account,
         region: region.to_owned(),
         service,
+        assumed: None,
     })
 }
 

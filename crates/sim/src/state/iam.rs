@@ -1,10 +1,9 @@
-//! Identities of an account, as far as launching needs them: instance profiles and their roles.
-//!
-//! Users, groups and policy documents come with permissions from policies; their place is here.
+//! Identities of an account, as far as launching needs them: instance profiles and roles.
 
 use std::collections::BTreeMap;
 
 use super::{Ids, Millis};
+use crate::permissions::Policy;
 
 /// The identities of one account.
 #[derive(Debug)]
@@ -36,6 +35,8 @@ pub(crate) struct Role {
     pub path: String,
     pub created: Millis,
     pub trust: String,
+    /// Its inline policies, by their names.
+    pub policies: BTreeMap<String, Policy>,
     pub description: Option<String>,
 }
 

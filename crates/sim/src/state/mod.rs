@@ -9,8 +9,9 @@ mod network;
 mod region;
 mod resource;
 mod security_group;
+mod session;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::route53::Zones;
@@ -26,6 +27,7 @@ pub(crate) use network::{
 pub(crate) use region::{PublicAddresses, Region};
 pub(crate) use resource::Kind;
 pub(crate) use security_group::{Group, Rule, Source};
+pub(crate) use session::Session;
 
 /// Milliseconds since the Unix epoch.
 pub(crate) type Millis = u64;
@@ -35,6 +37,10 @@ pub(crate) type Millis = u64;
 pub(crate) struct World {
     seed: u64,
     accounts: BTreeMap<String, Account>,
+    /// By their access keys.
+    pub sessions: BTreeMap<String, Session>,
+    /// The regions that an account has not opted in to, by both.
+    pub off: BTreeSet<(String, String)>,
     /// How long what is made from now on is not seen.
     pub consistency_ms: Range<u64>,
     public_addresses: PublicAddresses,
@@ -55,6 +61,11 @@ impl World {
             consistency_ms,
             ..Self::default()
         }
+    }
+
+    /// The identities of an account, where it has any.
+    pub(crate) fn iam(&self, account: &str) -> Option<&Iam> {
+        self.accounts.get(account).map(|it| &it.iam)
     }
 
     /// The account and one of its regions, made on first use, with all changes that time has brought.

@@ -298,6 +298,7 @@ async fn two_regions_never_give_the_same_public_address() {
         sim: c.sim.clone(),
         key: c.key,
         region: "eu-west-1",
+        token: None,
     };
     assert_ne!(addresses(&c), addresses(&elsewhere));
 }

@@ -16,6 +16,7 @@ mod protocol;
 mod quotas;
 mod route53;
 mod scenario;
+mod sessions;
 
 use crate::config::Config;
 use crate::protocol::ApiError;
@@ -27,6 +28,7 @@ use crate::{catalogue, default_account};
 struct Client {
     sim: Simulator,
     key: &'static str,
+    token: Option<&'static str>,
     region: &'static str,
 }
 
@@ -52,6 +54,7 @@ impl Client {
         Self {
             sim: Simulator::new(config),
             key: "test",
+            token: None,
             region: "sa-east-1",
         }
     }
@@ -60,6 +63,7 @@ impl Client {
         Self {
             sim: self.sim.clone(),
             key,
+            token: None,
             region: self.region,
         }
     }
@@ -80,7 +84,7 @@ impl Client {
         let pairs = all
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        match request(&self.sim, Some(&header), false, Ok(pairs)).2 {
+        match request(&self.sim, Some(&header), self.token, false, Ok(pairs)).2 {
             Reply::AtOnce(answer) | Reply::After(_, _, answer) => answer,
             Reply::Never(_) => Ok("hanging".to_owned()),
             Reply::Lost => Ok("dropped".to_owned()),

@@ -24,7 +24,7 @@ impl Client {
             query,
             body.as_bytes(),
         );
-        match request(&self.sim, Some(&header), true, pairs).2 {
+        match request(&self.sim, Some(&header), None, true, pairs).2 {
             Reply::AtOnce(answer) | Reply::After(_, _, answer) => answer,
             Reply::Never(_) | Reply::Lost => panic!("no fault was ordered"),
         }
