@@ -51,6 +51,8 @@ pub struct Options {
     pub with_worker: bool,
     /// A database of the test's own.
     pub database_url: Option<String>,
+    /// How much a namespace may have that has no limits of its own.
+    pub quota: domain::quota::Limits,
     /// Whether nodes get names in a hosted zone, which is made.
     pub with_names: bool,
 }
@@ -67,6 +69,7 @@ impl Default for Options {
             endpoint: None,
             with_worker: true,
             database_url: None,
+            quota: domain::quota::Limits::default(),
             with_names: false,
         }
     }
@@ -218,6 +221,7 @@ impl World {
         let config = api::Config {
             hosts: options.worker.hosts,
             secret_key: options.worker.secret_key.clone(),
+            quota: options.quota,
         };
         let worker = worker::Config {
             names: zone.clone(),

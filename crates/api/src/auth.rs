@@ -19,9 +19,12 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use domain::ids::NamespaceId;
+use domain::{
+    ids::{KeyId, NamespaceId, UserId},
+    role::{Denied, Role},
+};
 use store::{
-    access::{self, Principal},
+    access::{self, Pass, Place, Principal},
     action,
 };
 
@@ -29,6 +32,7 @@ use crate::{
     App,
     error::ApiError,
     path::Asked,
+    permission::{self, Needs},
     stream::query::{self, Parameters},
     uri::Uris,
 };
@@ -69,6 +73,8 @@ fn random_hex<const BYTES: usize>() -> String {
 #[derive(Debug)]
 pub(crate) struct Caller {
     principal: Principal,
+    /// The namespace that the request is about, and what the caller may do in it.
+    place: Place,
     /// Builds URIs in the form that the request used.
     pub(crate) uris: Uris,
     /// The path that was asked for.
@@ -81,12 +87,45 @@ pub(crate) struct Caller {
 impl Caller {
     /// The namespace that the request is about.
     pub(crate) fn namespace(&self) -> NamespaceId {
-        self.principal.namespace_id
+        self.place.namespace_id
     }
 
     /// The user's name.
     pub(crate) fn name(&self) -> &str {
         &self.principal.user_name
+    }
+
+    /// The user.
+    pub(crate) fn user(&self) -> UserId {
+        self.principal.user_id
+    }
+
+    /// The user's own namespace.
+    pub(crate) fn own_namespace(&self) -> NamespaceId {
+        self.principal.own_namespace
+    }
+
+    /// The key of this request.
+    pub(crate) fn key(&self) -> KeyId {
+        self.principal.key_id
+    }
+
+    /// What that key may do at most.
+    pub(crate) fn key_role(&self) -> Role {
+        self.principal.key_role
+    }
+
+    /// What a stream needs in order to stay open.
+    pub(crate) fn pass(&self) -> Pass {
+        Pass {
+            key: self.key(),
+            namespace: self.namespace(),
+        }
+    }
+
+    /// Whether the caller may do what takes this role: for what an operation takes beyond the table of `permission`.
+    pub(crate) fn may(&self, needed: Role) -> Result<(), Denied> {
+        self.place.access.check(needed)
     }
 
     /// What an action records of the request.
@@ -143,23 +182,33 @@ impl Caller {
         app: &App,
     ) -> Result<Self, ApiError> {
         let mut connection = app.pool.acquire().await?;
-        let principal = access::authenticate(&mut connection, &user_name, &key_digest(&key))
-            .await?
-            .ok_or(ApiError::Unauthorized(
-                "the user name or the API key is wrong",
-            ))?;
         let asked = match parts.extensions.get::<Asked>() {
             Some(asked) => asked.clone(),
             None => Asked::new(parts.uri.path()),
         };
-        // Whether somebody else's namespace exists is nobody's business.
-        if let Some(namespace) = &asked.namespace
-            && *namespace != principal.namespace
-        {
-            return Err(ApiError::no_such("namespace", namespace));
-        }
+        let digest = key_digest(&key);
+        let namespace = asked.namespace.as_deref();
+        let mut principal = access::authenticate(&mut connection, &user_name, &digest, namespace)
+            .await?
+            .ok_or(ApiError::Unauthorized(
+                "the user name or the API key is wrong, or the key has expired",
+            ))?;
+        // Whether a namespace exists is nobody's business who has no access to it.
+        let place = principal.place.take().ok_or_else(|| {
+            ApiError::no_such("namespace", namespace.unwrap_or(&principal.user_name))
+        })?;
+        let needed = match permission::of_request(parts) {
+            Some(Needs::Role(role)) => role,
+            Some(Needs::Operator) if principal.is_operator => Role::Admin,
+            // What is in no table is nobody's.
+            Some(Needs::Operator | Needs::Token | Needs::Nothing) | None => {
+                return Err(ApiError::NotOperator);
+            }
+        };
+        place.access.check(needed)?;
         Ok(Self {
             principal,
+            place,
             uris: Uris::new(asked.namespace.clone()),
             asked,
             method: parts.method.clone(),

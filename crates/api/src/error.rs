@@ -11,7 +11,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use domain::{cluster::Invalid, state::Forbidden};
+use domain::{cluster::Invalid, role::Denied, state::Forbidden};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,6 +35,15 @@ pub(crate) enum ApiError {
     /// A host with a token that is worth nothing (any more): its agent is to forget what it is.
     #[error("{0}")]
     UnknownAgent(&'static str),
+    /// The caller's role does not allow it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// It is for those who manage the installation.
+    #[error("this is for operators of this installation; `berth user add --operator` makes one")]
+    NotOperator,
+    /// It would be more than there may be, or what there is forbids it.
+    #[error("{0}")]
+    Enough(String),
     /// It is not there, or not for this caller to see.
     #[error("{0}")]
     NotFound(String),
@@ -88,6 +97,7 @@ impl ApiError {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) | Self::UnknownAgent(_) => StatusCode::UNAUTHORIZED,
+            Self::Denied(_) | Self::NotOperator | Self::Enough(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -123,7 +133,10 @@ impl From<sqlx::Error> for ApiError {
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::NameTaken(_) => Self::Conflict(error.to_string()),
+            store::Error::NameTaken(_) | store::Error::Taken(_) => {
+                Self::Conflict(error.to_string())
+            }
+            store::Error::OverQuota(_) | store::Error::Enough(_) => Self::Enough(error.to_string()),
             store::Error::Forbidden(forbidden) => forbidden.into(),
             store::Error::Database(ref cause) if is_unavailable(cause) => Self::Unavailable(error),
             store::Error::Unreachable { .. } | store::Error::NoAnswer => Self::Unavailable(error),

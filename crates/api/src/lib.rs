@@ -29,6 +29,8 @@ mod nodecluster;
 mod nodetype;
 mod parameter;
 mod path;
+mod people;
+mod permission;
 mod provider;
 mod region;
 mod server;
@@ -48,6 +50,8 @@ pub struct Config {
     pub hosts: domain::host::Settings,
     /// Under which the keys of the authorities are sealed; without it no host can register.
     pub secret_key: Option<pki::SecretKey>,
+    /// How much a namespace may have that has no limits of its own.
+    pub quota: domain::quota::Limits,
 }
 
 /// What the handlers share.
@@ -58,6 +62,7 @@ pub struct App {
     streams: Arc<stream::Streams>,
     hosts: domain::host::Settings,
     secret_key: Option<pki::SecretKey>,
+    quota: domain::quota::Limits,
 }
 
 impl App {
@@ -69,6 +74,7 @@ impl App {
             streams: Arc::default(),
             hosts: config.hosts,
             secret_key: config.secret_key,
+            quota: config.quota,
         }
     }
 

@@ -23,7 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App, action, agent, az, credentials, docs, error::ApiError, events, health, node, nodecluster,
-    nodetype, path, provider, region, tag, token,
+    nodetype, path, people, provider, region, tag, token,
 };
 
 /// After so long a request is given up; its transaction is rolled back.
@@ -73,6 +73,18 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodetype::get))
         .routes(routes!(crate::service::list))
         .routes(routes!(crate::service::get))
+        .routes(routes!(people::key::list, people::key::create))
+        .routes(routes!(people::key::revoke))
+        .routes(routes!(
+            people::organization::list,
+            people::organization::create
+        ))
+        .routes(routes!(people::member::list))
+        .routes(routes!(people::member::set, people::member::remove))
+        .routes(routes!(people::quota::get))
+        .routes(routes!(people::quota::set))
+        .routes(routes!(people::user::list, people::user::create))
+        .routes(routes!(people::user::remove))
         .routes(routes!(agent::register::register))
         .routes(routes!(agent::get::get, agent::announce::announce))
         .routes(routes!(agent::ping::ping))
@@ -368,6 +380,7 @@ mod tests {
                 ("GET", &item.get),
                 ("POST", &item.post),
                 ("PATCH", &item.patch),
+                ("PUT", &item.put),
                 ("DELETE", &item.delete),
             ];
             for (method, operation) in operations {

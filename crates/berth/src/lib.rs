@@ -11,11 +11,15 @@ pub mod cli;
 mod demo;
 mod dev;
 pub mod error;
+mod key;
 pub mod local;
 mod logging;
 mod migrate;
 mod names;
 mod openapi;
+mod org;
+mod people;
+mod quota;
 pub mod replica;
 mod secret_key;
 mod serve;
@@ -54,7 +58,12 @@ fn fail(error: &Error) -> ExitCode {
 async fn run(cli: Cli) -> Result<(), Error> {
     let default_level = match &cli.command {
         // Their own words on the terminal are the output; the log is for when something is wrong.
-        Command::Demo(_) | Command::User(_) | Command::Openapi => "warn",
+        Command::Demo(_)
+        | Command::User(_)
+        | Command::Org(_)
+        | Command::Key(_)
+        | Command::Quota(_)
+        | Command::Openapi => "warn",
         Command::Dev(_) | Command::Serve(_) | Command::Sim(_) | Command::Migrate(_) => "info",
     };
     logging::start(&cli.logging, default_level)?;
@@ -65,6 +74,9 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Sim(options) => sim_server::run(options).await,
         Command::Migrate(options) => migrate::run(&options).await,
         Command::User(options) => user::run(options).await,
+        Command::Org(options) => org::run(options).await,
+        Command::Key(options) => key::run(options).await,
+        Command::Quota(options) => quota::run(options).await,
         Command::Openapi => openapi::run(),
     }
 }

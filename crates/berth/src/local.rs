@@ -135,6 +135,7 @@ impl Local {
             api::Config {
                 hosts: worker.hosts,
                 secret_key: worker.secret_key.clone(),
+                ..api::Config::default()
             },
             Some((clouds, worker)),
         )?;

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use aws::{Clouds, Connector};
 use chrono::TimeDelta;
-use domain::host::{self, Limits};
+use domain::{host, quota::Limits};
 
 use crate::{
     Error,
-    cli::{HostOptions, Role, Serve, WorkerOptions},
+    cli::{HostOptions, QuotaOptions, Role, Serve, WorkerOptions},
     names,
     replica::{self, Answers, Replica},
     secret_key,
@@ -42,7 +42,11 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
         listener,
         pool,
         answers,
-        api::Config { hosts, secret_key },
+        api::Config {
+            hosts,
+            secret_key,
+            quota: quota(options.quota),
+        },
         worker,
     )?;
     replica::asked_to_stop().await;
@@ -61,13 +65,20 @@ fn hosts(options: HostOptions) -> Result<host::Settings, Error> {
     let defaults = host::Settings::default();
     Ok(host::Settings {
         heartbeat: Duration::from_secs(heartbeat.into()),
-        limits: Limits {
+        limits: host::Limits {
             silence: TimeDelta::seconds(silence.into()),
             ..defaults.limits
         },
         probe_patience: Duration::from_secs(options.probe_timeout_seconds),
         ..defaults
     })
+}
+
+fn quota(options: QuotaOptions) -> Limits {
+    Limits {
+        clusters: options.max_clusters,
+        nodes: options.max_nodes,
+    }
 }
 
 fn config(options: WorkerOptions, hosts: host::Settings) -> worker::Config {

@@ -37,6 +37,8 @@ id! {
     ClusterId;
     /// One installation of Berth; the value of every `berth:installation` tag it writes.
     InstallationId;
+    /// An API key.
+    KeyId;
     /// One decided RunInstances request.
     LaunchId;
     /// A user's or an organization's own space of names.

@@ -39,6 +39,7 @@ pub(crate) async fn retry(
 ) -> Result<Acted<Action>, ApiError> {
     let mut tx = app.pool.begin().await?;
     let (found, object) = lock_with_object(&mut tx, &caller, id).await?;
+    caller.may(found.kind.needs())?;
     found.kind.after_retry(found.state)?;
     let request = caller.record("");
     let again = match (

@@ -64,6 +64,11 @@ impl Change {
             nickname,
         })
     }
+
+    /// Whoever may scale may not change the rest.
+    fn is_more_than_a_scale(&self) -> bool {
+        self.target.is_none() || self.tags.is_some() || self.nickname.is_some()
+    }
 }
 
 /// Change a node cluster
@@ -103,6 +108,9 @@ pub(crate) async fn update(
     let mut tx = app.pool.begin().await?;
     let before = super::lock(&mut tx, &caller, id).await?;
     let change = Change::read(body.members, &before.automatic_tags)?;
+    if change.is_more_than_a_scale() {
+        caller.may(ActionKind::UpdateCluster.needs())?;
+    }
     if change.target.is_none() {
         before.state.check_change()?;
     }
