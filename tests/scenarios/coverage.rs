@@ -19,6 +19,8 @@ const EVERYBODYS: [&str; 4] = [
 ];
 /// There are no services.
 const NOBODYS: [&str; 1] = ["GET /api/app/v1/service/{uuid}/"];
+/// Users, organizations, keys and quotas: `isolation.rs` tries them out, with all roles.
+const OF_PEOPLE: &str = "/api/berth/";
 /// What is outside of `/api/` is in no namespace.
 const WITHOUT_NAMESPACE: [&str; 3] = ["GET /auth/", "GET /healthz", "GET /readyz"];
 
@@ -54,6 +56,9 @@ impl Operation {
         let path = self.template.replace("{uuid}", id);
         let path = path.replace("{provider}", "aws").replace("{name}", name);
         let path = path.replace("{region}", "us-east-1");
+        let path = ["{key}", "{user}", "{namespace}"]
+            .iter()
+            .fold(path, |path, parameter| path.replace(parameter, "dev"));
         assert!(
             !path.contains('{'),
             "what stands for a parameter of {path}?"
@@ -92,7 +97,9 @@ fn operations() -> Vec<Operation> {
 
 fn operations_of_users() -> Vec<Operation> {
     let mut operations = operations();
-    operations.retain(|operation| !operation.template.starts_with(OF_AGENTS));
+    operations.retain(|operation| {
+        !operation.template.starts_with(OF_AGENTS) && !operation.template.starts_with(OF_PEOPLE)
+    });
     operations
 }
 

@@ -79,22 +79,23 @@ pub async fn used(conn: &mut PgConnection, namespace: NamespaceId) -> Result<Use
     })
 }
 
-/// Locks a namespace until the transaction's end, so that what is counted in it stays so.
+/// What a namespace has, which is locked until the transaction's end: nobody else makes anything in it meanwhile. It is
+/// locked before what is in it. [`check`] follows, when it has grown.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn lock(conn: &mut PgConnection, namespace: NamespaceId) -> Result<()> {
+pub async fn begin(conn: &mut PgConnection, namespace: NamespaceId) -> Result<Used> {
     sqlx::query!(
         "SELECT 1 AS locked FROM namespace WHERE id = $1 FOR NO KEY UPDATE",
         namespace.0
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(())
+    used(conn, namespace).await
 }
 
-/// Whether the namespace, which is locked, keeps to its limits as this transaction has left it, where it has grown since
-/// `before`.
+/// Whether the namespace keeps to its limits as this transaction has left it, where it has grown since `before`, with
+/// which [`begin`] has answered.
 ///
 /// # Errors
 /// [`Error::OverQuota`], with the numbers.

@@ -2,7 +2,10 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use domain::host::validate_word;
-use store::host::{self, Token};
+use store::{
+    host::{self, Token},
+    quota,
+};
 use utoipa::ToSchema;
 
 use super::{
@@ -40,6 +43,7 @@ pub(crate) struct Registration {
     responses(
         (status = 201, description = "The node.", body = AgentNode),
         (status = 400, description = "A member can't be taken.", body = ErrorBody),
+        (status = 403, description = "The namespace may have no more nodes.", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorBody),
     )
 )]
@@ -58,7 +62,9 @@ pub(crate) async fn register(
         Some(node) => node,
         None => {
             authority::ensure(&app, &mut tx, token.namespace_id).await?;
+            let had = quota::begin(&mut tx, token.namespace_id).await?;
             let node = host::register(&mut tx, &token, &presented.from, &agent_version).await?;
+            quota::check(&mut tx, token.namespace_id, app.quota, had).await?;
             tracing::info!(%node, from = presented.from, "node {node} registered");
             node
         }

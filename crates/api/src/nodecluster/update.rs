@@ -9,7 +9,7 @@ use domain::{
 };
 use store::{
     action::{self, ObjectType},
-    cluster, operation,
+    cluster, operation, quota,
 };
 use utoipa::ToSchema;
 
@@ -94,6 +94,7 @@ impl Change {
             status = 400, description = "A member can't be taken, or the node cluster's state forbids it.",
             body = ErrorBody
         ),
+        (status = 403, description = "The namespace may have no more, or the role does not allow it.", body = ErrorBody),
         (status = 404, description = "There is no such node cluster in the namespace.", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorBody),
     )
@@ -106,6 +107,7 @@ pub(crate) async fn update(
 ) -> Result<Acted<NodeCluster>, ApiError> {
     let id = ClusterId(id);
     let mut tx = app.pool.begin().await?;
+    let had = quota::begin(&mut tx, caller.namespace()).await?;
     let before = super::lock(&mut tx, &caller, id).await?;
     let change = Change::read(body.members, &before.automatic_tags)?;
     if change.is_more_than_a_scale() {
@@ -142,6 +144,7 @@ pub(crate) async fn update(
             action::insert(&mut tx, &request, update).await?
         }
     };
+    quota::check(&mut tx, caller.namespace(), app.quota, had).await?;
     let after = super::reread(&mut tx, &caller, id).await?;
     tx.commit().await?;
 

@@ -53,9 +53,17 @@ pub(crate) struct NewApiKey {
     /// The key itself: 64 hexadecimal digits. They can't be read again: only their SHA-256 is kept.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     key: String,
-    #[serde(flatten)]
-    #[schema(inline)]
-    about: ApiKey,
+    /// When it was made.
+    #[schema(example = "Tue, 16 Sep 2014 17:00:05 +0000")]
+    created: String,
+    /// From when on it is worth nothing; null where that is never.
+    #[schema(required = true, example = json!(null))]
+    expires: Option<String>,
+    /// Its name among the keys of its user.
+    #[schema(example = "laptop")]
+    name: String,
+    #[schema(schema_with = roles)]
+    role: &'static str,
 }
 
 pub(super) fn roles() -> utoipa::openapi::Object {
@@ -195,7 +203,10 @@ pub(crate) async fn create(
         action,
         object: NewApiKey {
             key: secret,
-            about: ApiKey::new(made),
+            created: time::wire(made.created_at),
+            expires: made.expires_at.map(time::wire),
+            name: made.name,
+            role: role.as_str(),
         },
     })
 }

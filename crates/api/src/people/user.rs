@@ -43,9 +43,9 @@ pub(crate) struct NewUser {
     /// The user's first API key: 64 hexadecimal digits, which can't be read again.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     key: String,
-    #[serde(flatten)]
-    #[schema(inline)]
-    about: User,
+    /// The user's name, which is that of the namespace, too.
+    #[schema(example = "anna")]
+    name: String,
 }
 
 /// A wish for a new user.
@@ -136,10 +136,7 @@ pub(crate) async fn create(
     Ok(Acted {
         status: StatusCode::CREATED,
         action,
-        object: NewUser {
-            key: secret,
-            about: User::new(user),
-        },
+        object: NewUser { key: secret, name },
     })
 }
 
