@@ -18,7 +18,12 @@ impl ApiProcess {
         let listen = format!("127.0.0.1:{}", free_port());
         let arguments = ["--log-format", "json", "serve", "--role", "api", "--listen"];
         let arguments = [&arguments[..], &[listen.as_str()]].concat();
-        let environment = [("DATABASE_URL", world.database_url.as_str())];
+        let environment = [
+            ("DATABASE_URL", world.database_url.as_str()),
+            // Tests ask more than users do.
+            ("BERTH_REQUESTS_PER_SECOND", "0"),
+            ("BERTH_CONNECTIONS_PER_ADDRESS", "0"),
+        ];
         let mut process = Process::start(program, &arguments, &environment);
         process.address().await;
         Self {

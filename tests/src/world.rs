@@ -53,6 +53,8 @@ pub struct Options {
     pub database_url: Option<String>,
     /// How much a namespace may have that has no limits of its own.
     pub quota: domain::quota::Limits,
+    /// What stands between the network and the API. Tests ask more than users do.
+    pub edge: api::Edge,
     /// Whether nodes get names in a hosted zone, which is made.
     pub with_names: bool,
 }
@@ -70,6 +72,12 @@ impl Default for Options {
             with_worker: true,
             database_url: None,
             quota: domain::quota::Limits::default(),
+            edge: api::Edge {
+                requests_per_second: 0,
+                failed_logins_per_minute: 0,
+                connections_per_address: 0,
+                ..api::Edge::default()
+            },
             with_names: false,
         }
     }
@@ -222,6 +230,7 @@ impl World {
             hosts: options.worker.hosts,
             secret_key: options.worker.secret_key.clone(),
             quota: options.quota,
+            edge: options.edge,
         };
         let worker = worker::Config {
             names: zone.clone(),

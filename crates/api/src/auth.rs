@@ -1,13 +1,12 @@
 //! Who is calling, and with which key.
 //!
 //! A key has 256 random bits, so its SHA-256 is all that needs to be kept: there is nothing to guess, and nothing slow
-//! is needed to protect it.
-
-use std::net::SocketAddr;
+//! is needed to protect it. It is found by that digest: how long an index takes to find or not to find it may tell how a
+//! digest begins, and from that no key follows. Nothing compares the key itself.
 
 use aws_lc_rs::{digest, rand};
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::FromRequestParts,
     http::{
         HeaderMap, Method, Uri,
         header::{AUTHORIZATION, USER_AGENT},
@@ -30,6 +29,7 @@ use store::{
 
 use crate::{
     App,
+    edge::origin,
     error::ApiError,
     path::Asked,
     permission::{self, Needs},
@@ -41,6 +41,9 @@ const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// How much of a program's name is recorded.
+const LONGEST_USER_AGENT: usize = 512;
 
 /// What is kept of a key: its SHA-256.
 pub fn key_digest(key: &str) -> [u8; 32] {
@@ -181,18 +184,23 @@ impl Caller {
         parts: &Parts,
         app: &App,
     ) -> Result<Self, ApiError> {
+        let (from, digest) = (origin::of(parts), key_digest(&key));
+        app.logins.may_try(from, &digest)?;
         let mut connection = app.pool.acquire().await?;
         let asked = match parts.extensions.get::<Asked>() {
             Some(asked) => asked.clone(),
             None => Asked::new(parts.uri.path()),
         };
-        let digest = key_digest(&key);
         let namespace = asked.namespace.as_deref();
-        let mut principal = access::authenticate(&mut connection, &user_name, &digest, namespace)
-            .await?
-            .ok_or(ApiError::Unauthorized(
+        let known = access::authenticate(&mut connection, &user_name, &digest, namespace).await?;
+        let Some(mut principal) = known else {
+            app.logins.were_wrong(from);
+            return Err(ApiError::Unauthorized(
                 "the user name or the API key is wrong, or the key has expired",
-            ))?;
+            ));
+        };
+        app.logins.were_right(digest);
+        app.requests.count(principal.user_id)?;
         // Whether a namespace exists is nobody's business who has no access to it.
         let place = principal.place.take().ok_or_else(|| {
             ApiError::no_such("namespace", namespace.unwrap_or(&principal.user_name))
@@ -245,18 +253,14 @@ fn possible(user_name: &str, key: &str) -> Option<(String, String)> {
 
 fn user_agent(headers: &HeaderMap) -> String {
     headers.get(USER_AGENT).map_or_else(String::new, |value| {
-        String::from_utf8_lossy(value.as_bytes()).into_owned()
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.chars().take(LONGEST_USER_AGENT).collect()
     })
 }
 
-/// The address of whoever asks.
+/// The address of whoever asks, as it is recorded.
 pub(crate) fn ip(parts: &Parts) -> String {
-    parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or_else(String::new, |ConnectInfo(address)| {
-            address.ip().to_canonical().to_string()
-        })
+    origin::of(parts).map_or_else(String::new, |address| address.to_string())
 }
 
 #[cfg(test)]

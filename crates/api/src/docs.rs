@@ -121,6 +121,11 @@ fn complete_operation(operation: &mut Operation, scheme: &str, scopes: &[&str]) 
             "The caller has no access to the namespace in the path.",
             None,
         ),
+        (
+            "429",
+            "Too many requests of this user, or wrong credentials from this address, lately.",
+            Some("Retry-After"),
+        ),
         ("500", "A fault of Berth's.", None),
         ("503", "The database can't be reached at the moment.", None),
         ("504", "It took too long and was given up.", None),
@@ -142,7 +147,10 @@ fn add_answer(
         .content("application/json", content);
     if let Some(name) = header {
         let header = HeaderBuilder::new()
-            .description(Some("The scheme to use."))
+            .description(Some(match name {
+                "Retry-After" => "After how many seconds to try again.",
+                _ => "The scheme to use.",
+            }))
             .build();
         response = response.header(name, header);
     }

@@ -3,11 +3,13 @@
 //! An error says what it means; only here does it become a status. The cause of a failure on our side is logged where
 //! the answer is made and never shown: it may name hosts and tables.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{
         HeaderValue, StatusCode,
-        header::{SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE},
+        header::{RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
@@ -59,6 +61,14 @@ pub(crate) enum ApiError {
         /// What is taken at most.
         limit: usize,
     },
+    /// There were more of the kind than there may be for the time being.
+    #[error("{what}: try again in {} s", seconds(*wait))]
+    TooMany {
+        /// What there were too many of.
+        what: &'static str,
+        /// How long until the next one is taken.
+        wait: Duration,
+    },
     /// A stream was asked for, but not by a WebSocket's handshake.
     #[error(
         "this is a stream: connect to it as a WebSocket, with ws:// instead of http:// (or wss:// instead of https://)"
@@ -87,6 +97,11 @@ pub(crate) enum ApiError {
     Panicked,
 }
 
+/// Whole seconds after which the time is over.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + 1
+}
+
 impl ApiError {
     /// There is no such object in the caller's namespace.
     pub(crate) fn no_such(kind: &str, id: impl std::fmt::Display) -> Self {
@@ -102,6 +117,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::Internal(_) | Self::Authority(_) | Self::Panicked => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -186,6 +202,10 @@ impl IntoResponse for ApiError {
             error: self.to_string(),
         });
         let mut response = (self.status(), body).into_response();
+        if let Self::TooMany { wait, .. } = self {
+            let seconds = HeaderValue::from(seconds(wait));
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
         let needed: &[_] = match self {
             Self::Unauthorized(_) => {
                 &[(WWW_AUTHENTICATE, "Basic realm=\"berth\", charset=\"UTF-8\"")]

@@ -20,6 +20,7 @@ mod body;
 mod catalogue;
 mod credentials;
 mod docs;
+mod edge;
 mod error;
 mod events;
 mod health;
@@ -41,6 +42,7 @@ mod time;
 mod token;
 mod uri;
 
+pub use edge::{Edge, Tls, TlsError};
 pub use server::{openapi, openapi_json, serve, serve_health, service};
 
 /// How the API is set up.
@@ -52,6 +54,8 @@ pub struct Config {
     pub secret_key: Option<pki::SecretKey>,
     /// How much a namespace may have that has no limits of its own.
     pub quota: domain::quota::Limits,
+    /// What stands between the network and the handlers.
+    pub edge: Edge,
 }
 
 /// What the handlers share.
@@ -63,6 +67,9 @@ pub struct App {
     hosts: domain::host::Settings,
     secret_key: Option<pki::SecretKey>,
     quota: domain::quota::Limits,
+    edge: Arc<Edge>,
+    logins: Arc<edge::Logins>,
+    requests: Arc<edge::Requests>,
 }
 
 impl App {
@@ -75,6 +82,9 @@ impl App {
             hosts: config.hosts,
             secret_key: config.secret_key,
             quota: config.quota,
+            logins: Arc::new(edge::Logins::new(&config.edge)),
+            requests: Arc::new(edge::Requests::new(&config.edge)),
+            edge: Arc::new(config.edge),
         }
     }
 

@@ -136,6 +136,50 @@ pub struct Serve {
     /// How much a namespace may have.
     #[command(flatten)]
     pub quota: QuotaOptions,
+    /// What stands between the network and the API.
+    #[command(flatten)]
+    pub edge: EdgeOptions,
+}
+
+/// Flags about what stands between the network and the API.
+#[derive(Debug, Args)]
+pub struct EdgeOptions {
+    /// A certificate with its chain, in PEM: TLS is served in place of plain HTTP. SIGHUP reads it anew.
+    #[arg(
+        long,
+        env = "BERTH_TLS_CERTIFICATE",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's key, in PEM.
+    #[arg(
+        long,
+        env = "BERTH_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_certificate"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// The networks of load balancers whose X-Forwarded-For is believed, as 10.0.0.0/8, with commas.
+    #[arg(
+        long,
+        env = "BERTH_TRUSTED_PROXIES",
+        value_name = "NETWORKS",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Vec<String>,
+    /// How many requests a second a user may go on making; 0 is no limit.
+    #[arg(long, env = "BERTH_REQUESTS_PER_SECOND", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub requests_per_second: u32,
+    /// How many wrong keys and tokens a minute may come from one address; 0 is no limit.
+    #[arg(long, env = "BERTH_FAILED_LOGINS_PER_MINUTE", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub failed_logins_per_minute: u32,
+    /// How many connections there may be; further ones wait. 0 is no limit.
+    #[arg(long, env = "BERTH_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub connections: u32,
+    /// How many of them may be from one address; further ones are closed. 0 is no limit.
+    #[arg(long, env = "BERTH_CONNECTIONS_PER_ADDRESS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub connections_per_address: u32,
 }
 
 /// How much a namespace may have that has no limits of its own (`berth quota`). All replicas must be given the same.

@@ -10,6 +10,7 @@ use clap::Parser;
 pub mod cli;
 mod demo;
 mod dev;
+mod edge;
 pub mod error;
 mod key;
 pub mod local;

@@ -9,7 +9,7 @@ use domain::{host, quota::Limits};
 use crate::{
     Error,
     cli::{HostOptions, QuotaOptions, Role, Serve, WorkerOptions},
-    names,
+    edge, names,
     replica::{self, Answers, Replica},
     secret_key,
 };
@@ -17,6 +17,8 @@ use crate::{
 pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     let secret_key = secret_key::given(&options.secret)?;
     let hosts = hosts(options.hosts)?;
+    let edge = edge::given(options.edge)?;
+    let reloading = edge.tls.clone().map(edge::reload_at_sighup).transpose()?;
     let listener = replica::bind(options.listen).await?;
     let pool = store::reach(&options.database.database_url, options.database_connections).await?;
     if !store::is_migrated(&pool).await? {
@@ -46,11 +48,15 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
             hosts,
             secret_key,
             quota: quota(options.quota),
+            edge,
         },
         worker,
     )?;
     replica::asked_to_stop().await;
     replica.stop().await;
+    if let Some(reloading) = reloading {
+        reloading.abort();
+    }
     Ok(())
 }
 

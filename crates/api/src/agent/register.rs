@@ -57,7 +57,11 @@ pub(crate) async fn register(
     let mut tx = app.pool.begin().await?;
     let token = host::lock_token(&mut tx, &presented.sha256)
         .await?
-        .ok_or(UNKNOWN)?;
+        .ok_or_else(|| {
+            presented.is_wrong(&app);
+            UNKNOWN
+        })?;
+    presented.is_right(&app);
     let node = match registered_before(&token, &presented)? {
         Some(node) => node,
         None => {
