@@ -56,7 +56,7 @@ impl Operation {
         let path = self.template.replace("{uuid}", id);
         let path = path.replace("{provider}", "aws").replace("{name}", name);
         let path = path.replace("{region}", "us-east-1");
-        let path = ["{key}", "{user}", "{namespace}"]
+        let path = ["{user}", "{namespace}"]
             .iter()
             .fold(path, |path, parameter| path.replace(parameter, "dev"));
         assert!(

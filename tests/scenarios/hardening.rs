@@ -1,7 +1,7 @@
 //! `berth serve` as it should be run: by TLS, with a role in the database that owns nothing, with a log that nobody else
 //! writes into.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{borrow::Cow, fs, path::Path, sync::Arc};
 
 use rcgen::generate_simple_self_signed;
 use rustls::{
@@ -244,7 +244,7 @@ async fn a_role_that_owns_nothing_is_enough_to_serve_and_to_work() {
             .expect_err(statement);
         let code = refused
             .as_database_error()
-            .and_then(|it| it.code().map(|it| it.into_owned()));
+            .and_then(|it| it.code().map(Cow::into_owned));
         assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
     }
     pool.close().await;
@@ -342,4 +342,32 @@ fn the_container_runs_as_nobody_on_a_root_that_can_not_be_written() {
         assert!(common.contains(line), "{line}");
     }
     assert!(services.matches("<<: *berth").count() >= 3);
+}
+
+#[test]
+fn every_test_that_is_named_here_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = fs::read_to_string(root.join("docs/SECURITY.md")).unwrap();
+    let (_, threats) = page.split_once("## Threats").unwrap();
+    let named = threats.split('`').filter(|text| text.contains("::"));
+    let mut count = 0;
+    for name in named {
+        let (module, function) = name.split_once("::").unwrap();
+        let file = format!("{module}.rs");
+        let folders = ["tests/scenarios", "crates/api/src", "crates/api/src/edge"];
+        let source = folders
+            .iter()
+            .find_map(|it| fs::read_to_string(root.join(it).join(&file)).ok());
+        let is_there = source.is_some_and(|source| source.contains(&format!("fn {function}(")));
+        assert!(is_there, "{name}");
+        count += 1;
+    }
+    assert!(count >= 30, "{count}");
+    // Each threat has one.
+    let rows = threats
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| threat"));
+    for row in rows {
+        assert!(row.contains("::"), "{row}");
+    }
 }

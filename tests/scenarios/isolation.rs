@@ -147,6 +147,8 @@ impl Operation {
             () if self.template.contains("/provider/") => "aws",
             () if self.template.contains("/region/") => "us-east-1",
             () if self.template.contains("/az/") => "us-east-1a",
+            // The very key that is called with: whoever may revoke it at all is told that it is.
+            () if self.template.contains("/key/") => "own",
             () => "t3.micro",
         };
         let user = match self.id.as_str() {
@@ -159,8 +161,6 @@ impl Operation {
             ("{provider}", "aws"),
             ("{region}", "us-east-1"),
             ("{name}", name),
-            // The very key that is called with: whoever may revoke it at all is told that it is.
-            ("{key}", "own"),
             ("{user}", user),
             ("{namespace}", "acme"),
         ] {
@@ -195,13 +195,13 @@ impl Operation {
     }
 
     async fn ask(&self, who: &Who, path: &str) -> (u16, String) {
-        let body = Some(self.body().to_string().into_bytes());
+        let body = self.body().to_string().into_bytes();
         let answer = match &who.client {
-            Some(client) => client.send(self.method.clone(), path, body).await,
+            Some(client) => client.send(self.method.clone(), path, Some(body)).await,
             None => {
                 let url = format!("{}{path}", who.base);
                 let request = reqwest::Client::new().request(self.method.clone(), url);
-                let response = request.body(body.unwrap()).send().await.unwrap();
+                let response = request.body(body).send().await.unwrap();
                 return (response.status().as_u16(), response.text().await.unwrap());
             }
         };

@@ -30,7 +30,8 @@ use super::{Edge, guarded::Guarded, origin_of};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long is waited when the system has no connections to give, for example since there are too many open files.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The head of a request may be so large; a larger one is answered 431.
+/// The head of a request may be so large; a larger one is answered 431. It is read in steps, so that up to twice as much
+/// may pass.
 const LARGEST_HEAD: usize = 64 * 1024;
 const MOST_HEADERS: usize = 100;
 

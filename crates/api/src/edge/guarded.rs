@@ -102,3 +102,36 @@ impl<T: AsyncWrite + Unpin, H: Unpin> AsyncWrite for Guarded<T, H> {
         it.patiently(cx, polled)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::Instant,
+    };
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_makes_no_room_is_given_up() {
+        let (ours, mut theirs) = duplex(16);
+        let mut ours = Guarded::new(ours, PATIENCE, ());
+        let started = Instant::now();
+        let error = ours.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(started.elapsed() >= PATIENCE);
+        // One that reads slowly is not: it makes room again and again.
+        let reading = tokio::spawn(async move {
+            let mut room = [0; 16];
+            for _ in 0..20 {
+                sleep(PATIENCE / 2).await;
+                theirs.read_exact(&mut room).await.unwrap();
+            }
+            theirs
+        });
+        ours.write_all(&[0; 16 * 19]).await.unwrap();
+        reading.await.unwrap();
+    }
+}

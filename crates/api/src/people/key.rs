@@ -217,10 +217,10 @@ pub(crate) async fn create(
 /// opened with it are closed within seconds.
 #[utoipa::path(
     delete,
-    path = "/api/berth/v1/key/{key}/",
+    path = "/api/berth/v1/key/{name}/",
     operation_id = "revoke_key",
     tag = "People",
-    params(("key" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", description = "The key's name.")),
+    params(("name" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", description = "The key's name.")),
     responses(
         (
             status = 202, description = "The key as it was.", body = ApiKey,
