@@ -75,6 +75,7 @@ async fn wrong_keys_are_refused_after_a_while_and_whoever_was_right_is_not() {
         .await
         .unwrap();
     world.client.get(CLUSTERS).await.expect(401);
+    world.client.get(CLUSTERS).await.expect(429);
     world.finish().await;
 }
 

@@ -194,7 +194,7 @@ impl Caller {
         let namespace = asked.namespace.as_deref();
         let known = access::authenticate(&mut connection, &user_name, &digest, namespace).await?;
         let Some(mut principal) = known else {
-            app.logins.were_wrong(from);
+            app.logins.were_wrong(from, &digest);
             return Err(ApiError::Unauthorized(
                 "the user name or the API key is wrong, or the key has expired",
             ));

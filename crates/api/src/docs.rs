@@ -37,8 +37,8 @@ const OPERATOR: &str = "operator";
             `state` show how far it is.\n\n\
             **Paths.** Each resource stands here once. A namespace may be inserted before the resource, as in \
             `/api/infra/v1/<namespace>/nodecluster/`: the caller's own or that of an organization that the caller is a \
-            member of, and the URIs in the answer then have it too. The trailing slash may be left out. The resources are also at the root: `/nodecluster`, `/node`, \
-            `/token`, `/tag`, \
+            member of, and the URIs in the answer then have it too. The trailing slash may be left out. The resources are \
+            also at the root: `/nodecluster`, `/node`, `/token`, `/tag`, \
             `/provider`, `/region`, `/az`, `/nodetype`, `/action` and `/events`.\n\n\
             **Bodies.** JSON whatever the Content-Type says; an empty body is `{}`, null is absent, unknown members are \
             ignored, a number may be a string of digits.\n\n\

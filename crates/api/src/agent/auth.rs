@@ -27,7 +27,7 @@ pub(crate) struct Presented {
 impl Presented {
     /// The token is worth nothing.
     pub(crate) fn is_wrong(&self, app: &App) {
-        app.logins.were_wrong(self.origin);
+        app.logins.were_wrong(self.origin, &self.sha256);
     }
 
     /// The token is worth something.

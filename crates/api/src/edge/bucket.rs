@@ -94,6 +94,12 @@ impl<K: Eq + Hash, V> Remembered<K, V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
+    /// Forgets it.
+    pub(crate) fn remove(&mut self, key: &K) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
     /// Remembers it anew.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.generation {

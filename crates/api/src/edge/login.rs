@@ -54,8 +54,11 @@ impl Logins {
         }
     }
 
-    /// The credentials were wrong.
-    pub(crate) fn were_wrong(&self, from: Option<IpAddr>) {
+    /// The credentials were wrong, whatever they have been before.
+    pub(crate) fn were_wrong(&self, from: Option<IpAddr>, sha256: &[u8; 32]) {
+        let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        right.remove(sha256);
+        drop(right);
         if let Some(from) = from {
             self.wrong.take(origin_of(from), Instant::now());
         }
@@ -87,11 +90,14 @@ mod tests {
         logins.were_right([1; 32]);
         for _ in 0..3 {
             assert!(logins.may_try(from, &[2; 32]).is_ok());
-            logins.were_wrong(from);
+            logins.were_wrong(from, &[2; 32]);
         }
         let refused = logins.may_try(from, &[2; 32]);
         assert!(matches!(refused, Err(ApiError::TooMany { .. })));
         assert!(logins.may_try(from, &[1; 32]).is_ok());
+        // Until it is right no more: it was revoked.
+        logins.were_wrong(from, &[1; 32]);
+        assert!(logins.may_try(from, &[1; 32]).is_err());
         let elsewhere = Some("203.0.113.8".parse().unwrap());
         assert!(logins.may_try(elsewhere, &[2; 32]).is_ok());
         tokio::time::advance(Duration::from_secs(20)).await;
