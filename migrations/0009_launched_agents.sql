@@ -7,10 +7,13 @@ ALTER TABLE cluster ALTER COLUMN readiness DROP DEFAULT;
 
 ALTER TABLE launch
     -- With the token that is in its user data the launch's instances register. The user data that is kept has no token
-    -- in it: whoever reads the database reads no credentials.
+    -- in it: whoever reads the database reads no credentials. The token itself is there, sealed, as long as the launch may
+    -- have to be sent again.
     ADD COLUMN token_sha256 bytea UNIQUE,
     ADD COLUMN sealed_token bytea,
-    ADD CONSTRAINT launch_token_is_whole CHECK ((token_sha256 IS NULL) = (sealed_token IS NULL));
+    ADD CONSTRAINT launch_token_is_whole CHECK (
+        CASE WHEN state IN ('decided', 'sent') THEN (token_sha256 IS NULL) = (sealed_token IS NULL)
+             ELSE sealed_token IS NULL END);
 
 ALTER TABLE node
     -- As EC2 last showed it.

@@ -7,19 +7,24 @@ use serde_json::Value;
 const PAGE: &str = include_str!("../../docs/COMPATIBILITY.md");
 const VERDICTS: [&str; 3] = ["as documented", "inferred", "not offered"];
 /// Schemas of the specification that are no objects of Docker Cloud's: envelopes, requests, and Berth's own.
-const NOT_LISTED: [&str; 12] = [
+const NOT_LISTED: [&str; 17] = [
     "AgentAnnouncement",
+    "ApiKeyWish",
     "ErrorBody",
     "Health",
     "HeartbeatFacts",
     "InterfaceAddress",
+    "MemberWish",
     "NewCredentials",
     "NewNodeCluster",
     "NewTag",
     "NodeChange",
     "NodeClusterChange",
+    "OrganizationWish",
+    "QuotaWish",
     "Registration",
     "Service",
+    "UserWish",
 ];
 
 /// A row of a table: its first cell without its backticks, its verdict, and the rest.

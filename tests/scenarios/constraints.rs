@@ -23,7 +23,7 @@ async fn what_must_never_be_is_refused_by_the_database() {
         ("UPDATE cluster SET state = 'Terminated'", "cluster_end_has_a_time"),
         ("UPDATE cluster SET state = 'Scaling'", "cluster_moves_by_an_action"),
         ("UPDATE cluster SET readiness = 'soon'", "cluster_readiness_check"),
-        ("UPDATE launch SET token_sha256 = '\\x00'", "launch_token_is_whole"),
+        ("UPDATE launch SET sealed_token = '\\x00'", "launch_token_is_whole"),
         ("UPDATE cluster SET target_num_nodes = -1", "cluster_target_num_nodes_check"),
         (
             "INSERT INTO cluster (id, namespace_id, name, nickname, state, region, node_type, disk_gb,

@@ -26,6 +26,8 @@ const EVERYBODYS: [&str; 4] = [
 const NOBODYS: [&str; 1] = ["GET /api/app/v1/service/{uuid}/"];
 /// There is nothing to delete before something is linked.
 const NOTHING_LINKED: &str = "DELETE /api/infra/v1/provider/aws/credentials/";
+/// Users, organizations, keys and quotas: `isolation.rs` tries them out, with all roles.
+const OF_PEOPLE: &str = "/api/berth/";
 /// What is outside of `/api/` is in no namespace.
 const WITHOUT_NAMESPACE: [&str; 3] = ["GET /auth/", "GET /healthz", "GET /readyz"];
 
@@ -63,6 +65,9 @@ impl Operation {
         let path = path.replace("{provider}", "aws").replace("{name}", name);
         let path = path.replace("{region}", "us-east-1");
         let path = path.replace("{program}", "berth-agent-linux-amd64");
+        let path = ["{user}", "{namespace}"]
+            .iter()
+            .fold(path, |path, parameter| path.replace(parameter, "dev"));
         assert!(
             !path.contains('{'),
             "what stands for a parameter of {path}?"
@@ -104,7 +109,8 @@ fn operations_of_users() -> Vec<Operation> {
     operations.retain(|operation| {
         !OF_AGENTS
             .iter()
-            .any(|of_agents| operation.template.starts_with(of_agents))
+            .chain(&[OF_PEOPLE])
+            .any(|front| operation.template.starts_with(front))
     });
     operations
 }

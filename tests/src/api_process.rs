@@ -22,6 +22,9 @@ impl ApiProcess {
             ("DATABASE_URL", world.database_url.as_str()),
             ("BERTH_READINESS", "instance"),
             ("BERTH_AMBIENT_NAMESPACES", "*"),
+            // Tests ask more than users do.
+            ("BERTH_REQUESTS_PER_SECOND", "0"),
+            ("BERTH_CONNECTIONS_PER_ADDRESS", "0"),
         ];
         let mut process = Process::start(program, &arguments, &environment);
         process.address().await;

@@ -47,7 +47,7 @@ pub use pace::{fast_connector, fast_worker};
 pub use postgres::{OwnPostgres, fresh_database};
 pub use process::{Ended, Process, free_port};
 pub use python::{python, schemathesis};
-pub use raw::{RawAnswer, raw_http};
+pub use raw::{RawAnswer, raw_bytes, raw_exchange, raw_http};
 pub use shift::Shift;
 pub use socket::{Heard, Socket};
 pub use users::add_user;

@@ -147,9 +147,15 @@ impl Process {
 
     /// Asks it to end, as an orchestrator does.
     pub fn sigterm(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
         // The shell's own `kill`: there is always one.
+        let command = format!("kill -{name} \"$0\"");
         let status = Command::new("/bin/sh")
-            .args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()])
+            .args(["-c", &command, &self.child.id().to_string()])
             .status()
             .expect("a shell");
         assert!(status.success(), "`{}` is gone already", self.what);

@@ -58,6 +58,10 @@ pub struct Options {
     pub with_worker: bool,
     /// A database of the test's own.
     pub database_url: Option<String>,
+    /// How much a namespace may have that has no limits of its own.
+    pub quota: domain::quota::Limits,
+    /// What stands between the network and the API. Tests ask more than users do.
+    pub edge: api::Edge,
     /// Whether nodes get names in a hosted zone, which is made.
     pub with_names: bool,
     /// Whether instances live as virtual hosts, which call home, and engines are reached through the simulator.
@@ -82,6 +86,13 @@ impl Default for Options {
             endpoint: None,
             with_worker: true,
             database_url: None,
+            quota: domain::quota::Limits::default(),
+            edge: api::Edge {
+                requests_per_second: 0,
+                failed_logins_per_minute: 0,
+                connections_per_address: 0,
+                ..api::Edge::default()
+            },
             with_names: false,
             with_hosts: false,
             with_agents: false,
@@ -264,6 +275,8 @@ impl World {
             },
             clouds: Some(Arc::clone(&clouds)),
             ambient: options.ambient,
+            quota: options.quota,
+            edge: options.edge,
         };
         let worker = worker::Config {
             names: zone.clone(),

@@ -1,13 +1,12 @@
 //! Who is calling, and with which key.
 //!
 //! A key has 256 random bits, so its SHA-256 is all that needs to be kept: there is nothing to guess, and nothing slow
-//! is needed to protect it.
-
-use std::net::SocketAddr;
+//! is needed to protect it. It is found by that digest: how long an index takes to find or not to find it may tell how a
+//! digest begins, and from that no key follows. Nothing compares the key itself.
 
 use aws_lc_rs::{digest, rand};
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::FromRequestParts,
     http::{
         HeaderMap, Method, Uri,
         header::{AUTHORIZATION, USER_AGENT},
@@ -19,16 +18,21 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use domain::ids::NamespaceId;
+use domain::{
+    ids::{KeyId, NamespaceId, UserId},
+    role::{Denied, Role},
+};
 use store::{
-    access::{self, Principal},
+    access::{self, Pass, Place, Principal},
     action,
 };
 
 use crate::{
     App,
+    edge::origin,
     error::ApiError,
     path::Asked,
+    permission::{self, Needs},
     stream::query::{self, Parameters},
     uri::Uris,
 };
@@ -37,6 +41,9 @@ const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// How much of a program's name is recorded.
+const LONGEST_USER_AGENT: usize = 512;
 
 /// What is kept of a key: its SHA-256.
 pub fn key_digest(key: &str) -> [u8; 32] {
@@ -60,6 +67,8 @@ pub fn new_key() -> String {
 #[derive(Debug)]
 pub(crate) struct Caller {
     principal: Principal,
+    /// The namespace that the request is about, and what the caller may do in it.
+    place: Place,
     /// Builds URIs in the form that the request used.
     pub(crate) uris: Uris,
     /// The path that was asked for.
@@ -72,12 +81,45 @@ pub(crate) struct Caller {
 impl Caller {
     /// The namespace that the request is about.
     pub(crate) fn namespace(&self) -> NamespaceId {
-        self.principal.namespace_id
+        self.place.namespace_id
     }
 
     /// The user's name.
     pub(crate) fn name(&self) -> &str {
         &self.principal.user_name
+    }
+
+    /// The user.
+    pub(crate) fn user(&self) -> UserId {
+        self.principal.user_id
+    }
+
+    /// The user's own namespace.
+    pub(crate) fn own_namespace(&self) -> NamespaceId {
+        self.principal.own_namespace
+    }
+
+    /// The key of this request.
+    pub(crate) fn key(&self) -> KeyId {
+        self.principal.key_id
+    }
+
+    /// What that key may do at most.
+    pub(crate) fn key_role(&self) -> Role {
+        self.principal.key_role
+    }
+
+    /// What a stream needs in order to stay open.
+    pub(crate) fn pass(&self) -> Pass {
+        Pass {
+            key: self.key(),
+            namespace: self.namespace(),
+        }
+    }
+
+    /// Whether the caller may do what takes this role: for what an operation takes beyond the table of `permission`.
+    pub(crate) fn may(&self, needed: Role) -> Result<(), Denied> {
+        self.place.access.check(needed)
     }
 
     /// What an action records of the request.
@@ -133,24 +175,39 @@ impl Caller {
         parts: &Parts,
         app: &App,
     ) -> Result<Self, ApiError> {
+        let (from, digest) = (origin::of(parts), key_digest(&key));
+        app.logins.may_try(from, &digest)?;
         let mut connection = app.pool.acquire().await?;
-        let principal = access::authenticate(&mut connection, &user_name, &key_digest(&key))
-            .await?
-            .ok_or(ApiError::Unauthorized(
-                "the user name or the API key is wrong",
-            ))?;
         let asked = match parts.extensions.get::<Asked>() {
             Some(asked) => asked.clone(),
             None => Asked::new(parts.uri.path()),
         };
-        // Whether somebody else's namespace exists is nobody's business.
-        if let Some(namespace) = &asked.namespace
-            && *namespace != principal.namespace
-        {
-            return Err(ApiError::no_such("namespace", namespace));
-        }
+        let namespace = asked.namespace.as_deref();
+        let known = access::authenticate(&mut connection, &user_name, &digest, namespace).await?;
+        let Some(mut principal) = known else {
+            app.logins.were_wrong(from, &digest);
+            return Err(ApiError::Unauthorized(
+                "the user name or the API key is wrong, or the key has expired",
+            ));
+        };
+        app.logins.were_right(digest);
+        app.requests.count(principal.user_id)?;
+        // Whether a namespace exists is nobody's business who has no access to it.
+        let place = principal.place.take().ok_or_else(|| {
+            ApiError::no_such("namespace", namespace.unwrap_or(&principal.user_name))
+        })?;
+        let needed = match permission::of_request(parts) {
+            Some(Needs::Role(role)) => role,
+            Some(Needs::Operator) if principal.is_operator => Role::Admin,
+            // What is in no table is nobody's.
+            Some(Needs::Operator | Needs::Token | Needs::Nothing) | None => {
+                return Err(ApiError::NotOperator);
+            }
+        };
+        place.access.check(needed)?;
         Ok(Self {
             principal,
+            place,
             uris: Uris::new(asked.namespace.clone()),
             asked,
             method: parts.method.clone(),
@@ -187,18 +244,14 @@ fn possible(user_name: &str, key: &str) -> Option<(String, String)> {
 
 fn user_agent(headers: &HeaderMap) -> String {
     headers.get(USER_AGENT).map_or_else(String::new, |value| {
-        String::from_utf8_lossy(value.as_bytes()).into_owned()
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.chars().take(LONGEST_USER_AGENT).collect()
     })
 }
 
-/// The address of whoever asks.
+/// The address of whoever asks, as it is recorded.
 pub(crate) fn ip(parts: &Parts) -> String {
-    parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or_else(String::new, |ConnectInfo(address)| {
-            address.ip().to_canonical().to_string()
-        })
+    origin::of(parts).map_or_else(String::new, |address| address.to_string())
 }
 
 #[cfg(test)]

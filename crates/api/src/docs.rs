@@ -16,12 +16,15 @@ use utoipa::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{error::ErrorBody, health, install};
+use crate::{
+    error::ErrorBody,
+    permission::{self, Needs},
+};
 
 const SCHEME: &str = "basic";
 const AGENT_SCHEME: &str = "agent_token";
-/// The paths of agents, which have credentials of their own.
-const AGENT_PATHS: &str = "/api/agent/";
+/// What stands in place of a role for those who manage the installation.
+const OPERATOR: &str = "operator";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,9 +36,9 @@ const AGENT_PATHS: &str = "/api/agent/";
             header `X-DockerCloud-Action-URI` names the action that tells how it goes, and the cluster's and the nodes' \
             `state` show how far it is.\n\n\
             **Paths.** Each resource stands here once. A namespace may be inserted before the resource, as in \
-            `/api/infra/v1/<namespace>/nodecluster/`: it must be the caller's own, and the URIs in the answer then have \
-            it too. The trailing slash may be left out. The resources are also at the root: `/nodecluster`, `/node`, \
-            `/token`, `/tag`, \
+            `/api/infra/v1/<namespace>/nodecluster/`: the caller's own or that of an organization that the caller is a \
+            member of, and the URIs in the answer then have it too. The trailing slash may be left out. The resources are \
+            also at the root: `/nodecluster`, `/node`, `/token`, `/tag`, \
             `/provider`, `/region`, `/az`, `/nodetype`, `/action` and `/events`.\n\n\
             **Bodies.** JSON whatever the Content-Type says; an empty body is `{}`, null is absent, unknown members are \
             ignored, a number may be a string of digits.\n\n\
@@ -45,6 +48,9 @@ const AGENT_PATHS: &str = "/api/agent/";
             `/api/infra/v1/node/{uuid}/events/`) are WebSockets: connect with `ws://` or `wss://`. What is wrong is \
             answered to the handshake, with a status as everywhere. Where a client can't send a header, the \
             credentials may be the parameters `user` and `token`.\n\n\
+            **Roles.** A member of an organization has a role there: `read` sees; `read-write` also scales and checks the \
+            health; `admin` does everything. An API key may have less than its user. What an operation takes is named as \
+            the scope of its security.\n\n\
             **Times** look like `Tue, 16 Sep 2014 17:01:15 +0000`; in events alone, like `2016-02-01T16:47:28Z`.",
     ),
     tags(
@@ -60,6 +66,7 @@ const AGENT_PATHS: &str = "/api/agent/";
         (name = "Regions", description = "The regions of the provider."),
         (name = "Availability zones", description = "The zones of a region, over which nodes are spread."),
         (name = "Node types", description = "The sizes of nodes and where they are offered."),
+        (name = "People", description = "Users, organizations, API keys and quotas: Berth's own, not of Docker Cloud."),
         (name = "Health", description = "For load balancers and orchestrators."),
     ),
     components(schemas(ErrorBody)),
@@ -83,30 +90,27 @@ pub(crate) fn complete(mut api: openapi::OpenApi) -> openapi::OpenApi {
             .to_owned(),
     );
     components.add_security_scheme(AGENT_SCHEME, SecurityScheme::ApiKey(ApiKey::Header(token)));
-    for (path, item) in &mut api.paths.paths {
-        let scheme = match path.starts_with(AGENT_PATHS) {
-            true => AGENT_SCHEME,
-            false => SCHEME,
-        };
-        let operations = [
-            &mut item.get,
-            &mut item.post,
-            &mut item.patch,
-            &mut item.put,
-            &mut item.delete,
-        ];
-        for operation in operations.into_iter().flatten() {
-            if !health::PATHS.contains(&path.as_str()) && !install::PATHS.contains(&path.as_str()) {
-                complete_operation(operation, scheme);
+    for item in api.paths.paths.values_mut() {
+        for (_, operation) in permission::operations(item) {
+            let needs = operation.operation_id.as_deref().and_then(permission::of);
+            match needs {
+                Some(Needs::Role(role)) => complete_operation(operation, SCHEME, &[role.as_str()]),
+                Some(Needs::Operator) => complete_operation(operation, SCHEME, &[OPERATOR]),
+                Some(Needs::Token) => complete_operation(operation, AGENT_SCHEME, &[]),
+                Some(Needs::Nothing) | None => {}
             }
         }
     }
     api
 }
 
-fn complete_operation(operation: &mut Operation, scheme: &str) {
-    operation.security = Some(vec![SecurityRequirement::new(scheme, Vec::<String>::new())]);
-    let refusals = [
+fn complete_operation(operation: &mut Operation, scheme: &str, scopes: &[&str]) {
+    let scopes = scopes.iter().copied();
+    operation.security = Some(vec![SecurityRequirement::new(scheme, scopes)]);
+    if scheme == SCHEME {
+        add_answer(operation, ("403", "The role does not allow it.", None));
+    }
+    for answer in [
         (
             "401",
             "The credentials are missing or wrong.",
@@ -114,32 +118,47 @@ fn complete_operation(operation: &mut Operation, scheme: &str) {
         ),
         (
             "404",
-            "The namespace in the path is not the caller's.",
+            "The caller has no access to the namespace in the path.",
             None,
+        ),
+        (
+            "429",
+            "Too many requests of this user, or wrong credentials from this address, lately.",
+            Some("Retry-After"),
         ),
         ("500", "A fault of Berth's.", None),
         ("503", "The database can't be reached at the moment.", None),
         ("504", "It took too long and was given up.", None),
-    ];
-    for (status, description, header) in refusals {
-        let content = ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name("ErrorBody")))
-            .build();
-        let mut response = ResponseBuilder::new()
-            .description(description)
-            .content("application/json", content);
-        if let Some(name) = header {
-            let header = HeaderBuilder::new()
-                .description(Some("The scheme to use."))
-                .build();
-            response = response.header(name, header);
-        }
-        operation
-            .responses
-            .responses
-            .entry(status.to_owned())
-            .or_insert_with(|| RefOr::T(response.build()));
+    ] {
+        add_answer(operation, answer);
     }
+}
+
+/// Adds what the operation may answer, unless it says itself when it does.
+fn add_answer(
+    operation: &mut Operation,
+    (status, description, header): (&str, &str, Option<&str>),
+) {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("ErrorBody")))
+        .build();
+    let mut response = ResponseBuilder::new()
+        .description(description)
+        .content("application/json", content);
+    if let Some(name) = header {
+        let header = HeaderBuilder::new()
+            .description(Some(match name {
+                "Retry-After" => "After how many seconds to try again.",
+                _ => "The scheme to use.",
+            }))
+            .build();
+        response = response.header(name, header);
+    }
+    operation
+        .responses
+        .responses
+        .entry(status.to_owned())
+        .or_insert_with(|| RefOr::T(response.build()));
 }
 
 /// The schema of a state: one of these texts.

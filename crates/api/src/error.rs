@@ -3,15 +3,17 @@
 //! An error says what it means; only here does it become a status. The cause of a failure on our side is logged where
 //! the answer is made and never shown: it may name hosts and tables.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{
         HeaderValue, StatusCode,
-        header::{SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE},
+        header::{RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
-use domain::{cluster::Invalid, state::Forbidden};
+use domain::{cluster::Invalid, role::Denied, state::Forbidden};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,6 +37,15 @@ pub(crate) enum ApiError {
     /// A host with a token that is worth nothing (any more): its agent is to forget what it is.
     #[error("{0}")]
     UnknownAgent(&'static str),
+    /// The caller's role does not allow it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// It is for those who manage the installation.
+    #[error("this is for operators of this installation; `berth user add --operator` makes one")]
+    NotOperator,
+    /// It would be more than there may be, or what there is forbids it.
+    #[error("{0}")]
+    Enough(String),
     /// It is not there, or not for this caller to see.
     #[error("{0}")]
     NotFound(String),
@@ -49,6 +60,14 @@ pub(crate) enum ApiError {
     TooLarge {
         /// What is taken at most.
         limit: usize,
+    },
+    /// There were more of the kind than there may be for the time being.
+    #[error("{what}: try again in {} s", seconds(*wait))]
+    TooMany {
+        /// What there were too many of.
+        what: &'static str,
+        /// How long until the next one is taken.
+        wait: Duration,
     },
     /// A stream was asked for, but not by a WebSocket's handshake.
     #[error(
@@ -84,6 +103,11 @@ pub(crate) enum ApiError {
     Panicked,
 }
 
+/// Whole seconds after which the time is over.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + 1
+}
+
 impl ApiError {
     /// There is no such object in the caller's namespace.
     pub(crate) fn no_such(kind: &str, id: impl std::fmt::Display) -> Self {
@@ -94,10 +118,12 @@ impl ApiError {
         match self {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) | Self::UnknownAgent(_) => StatusCode::UNAUTHORIZED,
+            Self::Denied(_) | Self::NotOperator | Self::Enough(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::Internal(_) | Self::Authority(_) | Self::Panicked => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -132,7 +158,10 @@ impl From<sqlx::Error> for ApiError {
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::NameTaken(_) => Self::Conflict(error.to_string()),
+            store::Error::NameTaken(_) | store::Error::Taken(_) => {
+                Self::Conflict(error.to_string())
+            }
+            store::Error::OverQuota(_) | store::Error::Enough(_) => Self::Enough(error.to_string()),
             store::Error::Forbidden(forbidden) => forbidden.into(),
             store::Error::Database(ref cause) if is_unavailable(cause) => Self::Unavailable(error),
             store::Error::Unreachable { .. } | store::Error::NoAnswer => Self::Unavailable(error),
@@ -182,6 +211,10 @@ impl IntoResponse for ApiError {
             error: self.to_string(),
         });
         let mut response = (self.status(), body).into_response();
+        if let Self::TooMany { wait, .. } = self {
+            let seconds = HeaderValue::from(seconds(wait));
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
         let needed: &[_] = match self {
             Self::Unauthorized(_) => {
                 &[(WWW_AUTHENTICATE, "Basic realm=\"berth\", charset=\"UTF-8\"")]

@@ -122,5 +122,5 @@ pub(crate) async fn stream(
         uris: caller.uris.clone(),
     };
     let source = Follower::new(app.clone(), caller.namespace(), seen, wanted);
-    socket::open(upgrade, &app.streams, source)
+    socket::open(upgrade, &app.streams, caller.pass(), source)
 }

@@ -16,9 +16,6 @@ use crate::{App, error::ErrorBody};
 /// Who asks wants to know it soon, not after the pool's own patience.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The paths that need no credentials.
-pub(crate) const PATHS: &[&str] = &["/healthz", "/readyz"];
-
 /// That all is well.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {

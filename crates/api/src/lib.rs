@@ -21,6 +21,7 @@ mod body;
 mod catalogue;
 mod credentials;
 mod docs;
+mod edge;
 mod error;
 mod events;
 mod health;
@@ -31,6 +32,8 @@ mod nodecluster;
 mod nodetype;
 mod parameter;
 mod path;
+mod people;
+mod permission;
 mod provider;
 mod region;
 mod server;
@@ -41,6 +44,7 @@ mod time;
 mod token;
 mod uri;
 
+pub use edge::{Edge, Tls, TlsError};
 pub use server::{openapi, openapi_json, serve, serve_health, service};
 
 /// How the API is set up.
@@ -58,6 +62,10 @@ pub struct Config {
     pub clouds: Option<Arc<dyn aws::Clouds>>,
     /// The namespaces that may use the server's own credentials.
     pub ambient: domain::link::Ambient,
+    /// How much a namespace may have that has no limits of its own.
+    pub quota: domain::quota::Limits,
+    /// What stands between the network and the handlers.
+    pub edge: Edge,
 }
 
 /// How machines become nodes with an agent.
@@ -96,6 +104,10 @@ pub struct App {
     clouds: Option<Arc<dyn aws::Clouds>>,
     ambient: domain::link::Ambient,
     options: Arc<provider::options::Cache>,
+    quota: domain::quota::Limits,
+    edge: Arc<Edge>,
+    logins: Arc<edge::Logins>,
+    requests: Arc<edge::Requests>,
 }
 
 impl App {
@@ -114,6 +126,10 @@ impl App {
             clouds: config.clouds,
             ambient: config.ambient,
             options: Arc::default(),
+            quota: config.quota,
+            logins: Arc::new(edge::Logins::new(&config.edge)),
+            requests: Arc::new(edge::Requests::new(&config.edge)),
+            edge: Arc::new(config.edge),
         }
     }
 

@@ -23,6 +23,7 @@ const SUBSYSTEMS: &[(&str, &[&str])] = &[
     ),
     ("audit", &["action", "events"]),
     ("app", &["service"]),
+    ("berth", &["member", "quota"]),
     // The namespace of a host is that of its token: none may stand in the path.
     ("agent", &[]),
 ];

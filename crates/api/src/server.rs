@@ -1,14 +1,19 @@
 //! The service: the routes, and what happens around each of them.
 
-use std::{any::Any, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{any::Any, future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{Method, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderName, HeaderValue, Method, StatusCode,
+        header::{
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+            STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        },
+    },
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    serve::ListenerExt,
 };
 use hyper::ext::ReasonPhrase;
 use tokio::net::TcpListener;
@@ -22,8 +27,11 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, action, agent, az, credentials, docs, error::ApiError, events, health, install, node,
-    nodecluster, nodetype, path, provider, region, tag, token,
+    App, action, agent, az, credentials, docs,
+    edge::{accept, origin},
+    error::ApiError,
+    events, health, install, node, nodecluster, nodetype, path, people, provider, region, tag,
+    token,
 };
 
 /// After so long a request is given up; its transaction is rolled back.
@@ -79,6 +87,18 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodetype::get))
         .routes(routes!(crate::service::list))
         .routes(routes!(crate::service::get))
+        .routes(routes!(people::key::list, people::key::create))
+        .routes(routes!(people::key::revoke))
+        .routes(routes!(
+            people::organization::list,
+            people::organization::create
+        ))
+        .routes(routes!(people::member::list))
+        .routes(routes!(people::member::set, people::member::remove))
+        .routes(routes!(people::quota::get))
+        .routes(routes!(people::quota::set))
+        .routes(routes!(people::user::list, people::user::create))
+        .routes(routes!(people::user::remove))
         .routes(routes!(agent::register::register))
         .routes(routes!(agent::get::get, agent::announce::announce))
         .routes(routes!(agent::ping::ping))
@@ -89,6 +109,28 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
 }
+
+/// What every answer bears: it is no page for a browser, and nobody's to keep.
+const SECURITY: &[(HeaderName, &str)] = &[
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (REFERRER_POLICY, "no-referrer"),
+    (CACHE_CONTROL, "no-store"),
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+];
+/// The documentation is one. The page's own styles are written into it.
+const OF_DOCUMENTATION: &[(HeaderName, &str)] = &[
+    (CACHE_CONTROL, "no-cache"),
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    ),
+];
+/// A year, once it was reached by TLS.
+const BY_TLS_ALONE: &str = "max-age=31536000";
 
 /// The specification.
 pub fn openapi() -> OpenApi {
@@ -107,6 +149,8 @@ pub fn openapi_json() -> String {
 /// The whole service.
 pub fn service(app: App) -> Router {
     let (router, _) = routes().split_for_parts();
+    let has_tls = app.edge.tls.is_some();
+    let noting = middleware::from_fn_with_state(app.clone(), origin::note);
     let router = router
         .merge(docs::router(openapi_json()))
         .method_not_allowed_fallback(|method: Method| async { ApiError::MethodNotAllowed(method) })
@@ -118,7 +162,7 @@ pub fn service(app: App) -> Router {
         .fallback_service(router)
         .layer(middleware::from_fn_with_state(TIMEOUT, give_up))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(finish))
+        .layer(middleware::from_fn_with_state(has_tls, finish))
         .layer(PropagateRequestIdLayer::x_request_id())
         // A failure is logged where it becomes an answer.
         .layer(
@@ -129,6 +173,7 @@ pub fn service(app: App) -> Router {
                 .on_failure(()),
         )
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(noting)
 }
 
 /// Serves on `listener` until `shutdown` is done, the requests under way are answered and the streams are closed.
@@ -154,16 +199,8 @@ pub async fn serve(
             drop(closing);
         }
     };
-    let service = service(app).into_make_service_with_connect_info::<SocketAddr>();
-    // An answer or a frame goes out at once, instead of waiting for the client to acknowledge the one before it.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection may be delayed");
-        }
-    });
-    let served = axum::serve(listener, service)
-        .with_graceful_shutdown(stopping)
-        .await;
+    let edge = Arc::clone(&app.edge);
+    let served = accept::serve(listener, edge, service(app), stopping).await;
     streams.close().await;
     if let Err(error) = hub.await {
         tracing::error!(%error, "the streams' hub ended badly");
@@ -184,9 +221,8 @@ pub async fn serve_health(
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .split_for_parts();
-    axum::serve(listener, router.with_state(app))
-        .with_graceful_shutdown(shutdown)
-        .await
+    let edge = Arc::clone(&app.edge);
+    accept::serve(listener, edge, router.with_state(app), shutdown).await
 }
 
 async fn nothing_here(request: Request) -> ApiError {
@@ -221,7 +257,8 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 
 /// Gives every answer the form that Docker Cloud's clients know: JSON in every error, and the reason phrase in upper
 /// case, since an early Terraform provider looks for the words `404 NOT FOUND`.
-async fn finish(request: Request, next: Next) -> Response {
+async fn finish(State(has_tls): State<bool>, request: Request, next: Next) -> Response {
+    let is_documentation = request.uri().path().starts_with("/docs");
     let response = next.run(request).await;
     let status = response.status();
     let is_json = response
@@ -237,6 +274,18 @@ async fn finish(request: Request, next: Next) -> Response {
     let reason = status.canonical_reason().unwrap_or_default().to_uppercase();
     if let Ok(reason) = ReasonPhrase::try_from(reason) {
         response.extensions_mut().insert(reason);
+    }
+    let own: &[_] = if is_documentation {
+        OF_DOCUMENTATION
+    } else {
+        &[]
+    };
+    let by_tls = has_tls.then_some((STRICT_TRANSPORT_SECURITY, BY_TLS_ALONE));
+    let headers = response.headers_mut();
+    for (name, value) in own.iter().chain(SECURITY).cloned().chain(by_tls) {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -328,7 +377,7 @@ mod tests {
             .route("/panics", get(panics))
             .layer(middleware::from_fn_with_state(short, give_up))
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(middleware::from_fn(finish));
+            .layer(middleware::from_fn_with_state(false, finish));
         for (path, expected) in [
             ("/hangs", StatusCode::GATEWAY_TIMEOUT),
             ("/panics", StatusCode::INTERNAL_SERVER_ERROR),

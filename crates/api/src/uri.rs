@@ -14,6 +14,7 @@ use uuid::Uuid;
 const INFRA: &str = "/api/infra/v1";
 const AUDIT: &str = "/api/audit/v1";
 const AGENT: &str = "/api/agent/v1";
+const BERTH: &str = "/api/berth/v1";
 
 /// Builds the URIs of namespaced resources in the form that the request used.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +48,14 @@ impl Uris {
                 None => format!("{INFRA}/token/"),
             },
             ObjectType::Credentials => self.credentials(),
+            // They are named by their names, which what there was may not have any more.
+            ObjectType::User | ObjectType::Organization | ObjectType::Key => {
+                format!("{BERTH}/{}/", object_type.as_str())
+            }
+            ObjectType::Member | ObjectType::Quota => match &self.namespace {
+                Some(namespace) => format!("{BERTH}/{namespace}/{}/", object_type.as_str()),
+                None => format!("{BERTH}/{}/", object_type.as_str()),
+            },
         }
     }
 

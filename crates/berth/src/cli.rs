@@ -48,7 +48,7 @@ pub enum Command {
     ///
     /// AWS is reached by the SDK's own environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, a role of
     /// the instance or container, and AWS_ENDPOINT_URL for the simulator or another emulator.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// The simulated AWS alone.
     Sim(Sim),
     /// Bring the database up to date.
@@ -59,6 +59,12 @@ pub enum Command {
     Aws(Aws),
     /// Seal everything that is sealed in the database under the newest secret key. Give the older ones with it.
     RotateKey(RotateKey),
+    /// Manage organizations: namespaces of several users, each with a role.
+    Org(Org),
+    /// Manage the API keys of users.
+    Key(Key),
+    /// Manage how much a namespace may have.
+    Quota(Quota),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -194,6 +200,12 @@ pub struct Serve {
         hide_default_value = true
     )]
     pub ambient_namespaces: String,
+    /// How much a namespace may have.
+    #[command(flatten)]
+    pub quota: QuotaOptions,
+    /// What stands between the network and the API.
+    #[command(flatten)]
+    pub edge: EdgeOptions,
 }
 
 /// Flags about the agents on the nodes. All replicas of an installation must be given the same.
@@ -219,6 +231,58 @@ fn public_url(text: &str) -> Result<PublicUrl, String> {
 fn readiness(text: &str) -> Result<Readiness, String> {
     text.parse()
         .map_err(|_| "must be \"agent\" or \"instance\"".to_owned())
+}
+
+/// Flags about what stands between the network and the API.
+#[derive(Debug, Args)]
+pub struct EdgeOptions {
+    /// A certificate with its chain, in PEM: TLS is served in place of plain HTTP. SIGHUP reads it anew.
+    #[arg(
+        long,
+        env = "BERTH_TLS_CERTIFICATE",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's key, in PEM.
+    #[arg(
+        long,
+        env = "BERTH_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_certificate"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// The networks of load balancers whose X-Forwarded-For is believed, as 10.0.0.0/8, with commas.
+    #[arg(
+        long,
+        env = "BERTH_TRUSTED_PROXIES",
+        value_name = "NETWORKS",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Vec<String>,
+    /// How many requests a second a user may go on making; 0 is no limit.
+    #[arg(long, env = "BERTH_REQUESTS_PER_SECOND", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub requests_per_second: u32,
+    /// How many wrong keys and tokens a minute may come from one address; 0 is no limit.
+    #[arg(long, env = "BERTH_FAILED_LOGINS_PER_MINUTE", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub failed_logins_per_minute: u32,
+    /// How many connections there may be; further ones wait. 0 is no limit.
+    #[arg(long, env = "BERTH_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub connections: u32,
+    /// How many of them may be from one address; further ones are closed. 0 is no limit.
+    #[arg(long, env = "BERTH_CONNECTIONS_PER_ADDRESS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub connections_per_address: u32,
+}
+
+/// How much a namespace may have that has no limits of its own (`berth quota`). All replicas must be given the same.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct QuotaOptions {
+    /// How many node clusters a namespace may have. [default: no limit]
+    #[arg(long, env = "BERTH_MAX_CLUSTERS", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub max_clusters: Option<u32>,
+    /// How many nodes a namespace may have. [default: no limit]
+    #[arg(long, env = "BERTH_MAX_NODES", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub max_nodes: Option<u32>,
 }
 
 /// Flags about the names of nodes. All workers of an installation must be given the same.
@@ -357,8 +421,170 @@ pub enum UserCommand {
     Add {
         /// Lower-case letters, digits, "-" and "_"; it is the user's namespace, too.
         name: String,
+        /// The user may manage the installation over the API: users, organizations and quotas.
+        #[arg(long)]
+        operator: bool,
         /// The database.
         #[command(flatten)]
         database: Database,
     },
+    /// List the users: the name, and whether the user is an operator.
+    List {
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Remove a user with all API keys and memberships. The name is not given to anybody else.
+    Remove {
+        /// The user's name.
+        name: String,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+/// `berth org`.
+#[derive(Debug, Args)]
+pub struct Org {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: OrgCommand,
+}
+
+/// What `berth org` can do.
+#[derive(Debug, Subcommand)]
+pub enum OrgCommand {
+    /// Make an organization.
+    Add {
+        /// Lower-case letters, digits, "-" and "_"; it is the organization's namespace, too.
+        name: String,
+        /// The user who is its first admin.
+        #[arg(long, value_name = "USER")]
+        admin: String,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// List the organizations, or the members of one: the name and the role.
+    List {
+        /// The organization.
+        name: Option<String>,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Give a user a role in an organization.
+    Member {
+        /// The organization.
+        name: String,
+        /// The user.
+        user: String,
+        /// What the user may do there: read, read-write or admin.
+        role: String,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Take a user out of an organization.
+    Remove {
+        /// The organization.
+        name: String,
+        /// The user.
+        user: String,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+/// `berth key`.
+#[derive(Debug, Args)]
+pub struct Key {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeyCommand,
+}
+
+/// What `berth key` can do.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make an API key for a user. Prints it; it can't be shown again.
+    Add {
+        /// The user.
+        user: String,
+        /// Its name among the user's keys. [default: one is made up]
+        #[arg(long)]
+        name: Option<String>,
+        /// What it may do at most: read, read-write or admin.
+        #[arg(long, default_value = "admin")]
+        role: String,
+        /// For how many days it is good. [default: for ever]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: Option<u32>,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// List a user's API keys: the name, the role, when it expires and when it was used last.
+    List {
+        /// The user.
+        user: String,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Revoke an API key: it is worth nothing from then on.
+    Revoke {
+        /// The user.
+        user: String,
+        /// The key's name.
+        name: String,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+/// `berth quota`.
+#[derive(Debug, Args)]
+pub struct Quota {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: QuotaCommand,
+}
+
+/// What `berth quota` can do.
+#[derive(Debug, Subcommand)]
+pub enum QuotaCommand {
+    /// Set how much a namespace may have; what is left out is as the installation's replicas were started with.
+    Set {
+        /// The namespace: a user's or an organization's.
+        namespace: String,
+        /// How many node clusters and nodes.
+        #[command(flatten)]
+        quota: QuotaOfNamespace,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Show what a namespace has, and the limits of its own.
+    Show {
+        /// The namespace: a user's or an organization's.
+        namespace: String,
+        /// The database.
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+/// The limits of one namespace.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct QuotaOfNamespace {
+    /// How many node clusters it may have.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub clusters: Option<u32>,
+    /// How many nodes it may have.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub nodes: Option<u32>,
 }

@@ -11,12 +11,17 @@ mod aws_policy;
 pub mod cli;
 mod demo;
 mod dev;
+mod edge;
 pub mod error;
+mod key;
 pub mod local;
 mod logging;
 mod migrate;
 mod names;
 mod openapi;
+mod org;
+mod people;
+mod quota;
 pub mod replica;
 mod rotate_key;
 mod secret_key;
@@ -56,7 +61,13 @@ fn fail(error: &Error) -> ExitCode {
 async fn run(cli: Cli) -> Result<(), Error> {
     let default_level = match &cli.command {
         // Their own words on the terminal are the output; the log is for when something is wrong.
-        Command::Demo(_) | Command::User(_) | Command::Aws(_) | Command::Openapi => "warn",
+        Command::Demo(_)
+        | Command::User(_)
+        | Command::Org(_)
+        | Command::Key(_)
+        | Command::Quota(_)
+        | Command::Aws(_)
+        | Command::Openapi => "warn",
         Command::Dev(_)
         | Command::Serve(_)
         | Command::Sim(_)
@@ -67,12 +78,15 @@ async fn run(cli: Cli) -> Result<(), Error> {
     match cli.command {
         Command::Dev(options) => dev::run(options).await,
         Command::Demo(options) => demo::run(options).await,
-        Command::Serve(options) => serve::run(options).await,
+        Command::Serve(options) => serve::run(*options).await,
         Command::Sim(options) => sim_server::run(options).await,
         Command::Migrate(options) => migrate::run(&options).await,
         Command::User(options) => user::run(options).await,
         Command::Aws(options) => aws_policy::run(options).await,
         Command::RotateKey(options) => rotate_key::run(options).await,
+        Command::Org(options) => org::run(options).await,
+        Command::Key(options) => key::run(options).await,
+        Command::Quota(options) => quota::run(options).await,
         Command::Openapi => openapi::run(),
     }
 }

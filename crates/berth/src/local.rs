@@ -160,6 +160,7 @@ impl Local {
                 clouds: Some(Arc::clone(&clouds)),
                 // Nothing costs anything here.
                 ambient: Ambient::Everybody,
+                ..api::Config::default()
             },
             Some((clouds, worker)),
         )?;

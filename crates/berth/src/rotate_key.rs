@@ -1,5 +1,6 @@
 //! `berth rotate-key`: everything that is sealed is sealed under the newest key.
 
+use domain::launch;
 use pki::Authority;
 use tracing::info;
 
@@ -33,6 +34,14 @@ pub(crate) async fn run(options: RotateKey) -> Result<(), Error> {
         let what = || format!("the access key {access_key_id} of link {link}");
         if let Some(resealed) = resealed.map_err(|error| closed(&what(), &error))? {
             store::link::reseal(&mut tx, link, &resealed).await?;
+            count += 1;
+        }
+    }
+    for (launch, sealed) in store::launch::sealed(&mut tx).await? {
+        let resealed = key.reseal(&launch::token_place(launch), &sealed);
+        let what = || format!("the token of the launch {launch}");
+        if let Some(resealed) = resealed.map_err(|error| closed(&what(), &error))? {
+            store::launch::reseal(&mut tx, launch, &resealed).await?;
             count += 1;
         }
     }

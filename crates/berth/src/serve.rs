@@ -5,17 +5,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use api::Agents;
 use aws::{Clouds, Connector};
 use chrono::TimeDelta;
-use domain::{
-    host::{self, Limits},
-    link::Ambient,
-    node::Readiness,
-};
+use domain::{host, link::Ambient, node::Readiness, quota::Limits};
 use engine::Way;
 
 use crate::{
     Error,
-    cli::{AgentOptions, HostOptions, Role, Serve, WorkerOptions},
-    names,
+    cli::{AgentOptions, HostOptions, QuotaOptions, Role, Serve, WorkerOptions},
+    edge, names,
     replica::{self, Answers, Replica},
     secret_key,
 };
@@ -25,6 +21,8 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     let engines = Way::through(options.hosts.engine_proxy.clone());
     let hosts = hosts(&options.hosts)?;
     let agents = agents(options.agents)?;
+    let edge = edge::given(options.edge)?;
+    let reloading = edge.tls.clone().map(edge::reload_at_sighup).transpose()?;
     let listener = replica::bind(options.listen).await?;
     let pool = store::reach(&options.database.database_url, options.database_connections).await?;
     if !store::is_migrated(&pool).await? {
@@ -59,11 +57,16 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
             agents,
             clouds: Some(clouds),
             ambient: Ambient::read(&options.ambient_namespaces),
+            quota: quota(options.quota),
+            edge,
         },
         worker,
     )?;
     replica::asked_to_stop().await;
     replica.stop().await;
+    if let Some(reloading) = reloading {
+        reloading.abort();
+    }
     Ok(())
 }
 
@@ -78,7 +81,7 @@ fn hosts(options: &HostOptions) -> Result<host::Settings, Error> {
     let defaults = host::Settings::default();
     Ok(host::Settings {
         heartbeat: Duration::from_secs(heartbeat.into()),
-        limits: Limits {
+        limits: host::Limits {
             silence: TimeDelta::seconds(silence.into()),
             deployment: TimeDelta::seconds(options.registration_deadline_seconds.into()),
         },
@@ -106,6 +109,13 @@ fn agents(options: AgentOptions) -> Result<Agents, Error> {
 /// The folder that this program is in.
 pub(crate) fn own_folder() -> Option<PathBuf> {
     Some(std::env::current_exe().ok()?.parent()?.to_path_buf())
+}
+
+fn quota(options: QuotaOptions) -> Limits {
+    Limits {
+        clusters: options.max_clusters,
+        nodes: options.max_nodes,
+    }
 }
 
 fn config(options: WorkerOptions, hosts: host::Settings) -> worker::Config {

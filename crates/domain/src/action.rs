@@ -36,6 +36,22 @@ texts! {
         LinkProvider = "Provider Link",
         /// `DELETE provider/aws/credentials/`
         UnlinkProvider = "Provider Unlink",
+        /// A user is made.
+        CreateUser = "User Create",
+        /// A user is removed.
+        RemoveUser = "User Remove",
+        /// An organization is made.
+        CreateOrganization = "Organization Create",
+        /// A user gets a role in an organization.
+        SetMember = "Member Set",
+        /// A user leaves an organization.
+        RemoveMember = "Member Remove",
+        /// An API key is made.
+        CreateKey = "API Key Create",
+        /// An API key is revoked.
+        RevokeKey = "API Key Revoke",
+        /// A namespace's limits are set.
+        SetQuota = "Quota Set",
     }
 }
 
@@ -212,15 +228,8 @@ mod tests {
                 };
                 let canceled = kind.after_cancel(state);
                 assert_eq!(canceled.as_ref().ok(), cancel.as_ref(), "{kind} {state}");
-                let is_async = !matches!(
-                    kind,
-                    K::CreateCluster
-                        | K::UpdateCluster
-                        | K::UpdateNode
-                        | K::CreateToken
-                        | K::LinkProvider
-                        | K::UnlinkProvider
-                );
+                let is_async = kind.as_str().starts_with("Node")
+                    && !matches!(kind, K::CreateCluster | K::UpdateCluster | K::UpdateNode);
                 let retried = kind.after_retry(state);
                 let may_retry = state.is_over() && is_async;
                 assert_eq!(retried.is_ok(), may_retry, "{kind} {state}");

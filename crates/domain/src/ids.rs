@@ -37,6 +37,8 @@ id! {
     ClusterId;
     /// One installation of Berth; the value of every `berth:installation` tag it writes.
     InstallationId;
+    /// An API key.
+    KeyId;
     /// One decided RunInstances request.
     LaunchId;
     /// A namespace's credentials for one AWS account, or the server's own.

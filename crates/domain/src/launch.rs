@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tags::Tag;
+use crate::{ids::LaunchId, tags::Tag};
 
 /// The most instances in one RunInstances call (EC2's advice: "break up large requests").
 pub const MAX_BATCH: usize = 100;
@@ -29,6 +29,11 @@ pub struct LaunchRequest {
     pub user_data: String,
     /// The tags of every instance and its volume.
     pub tags: Vec<Tag>,
+}
+
+/// For which place the token of a launch is sealed.
+pub fn token_place(id: LaunchId) -> String {
+    format!("launch {id}")
 }
 
 /// Cuts the nodes of one subnet into batches of at most [`MAX_BATCH`].

@@ -18,6 +18,8 @@ pub mod node;
 pub mod placement;
 pub mod plan;
 pub mod provider_options;
+pub mod quota;
+pub mod role;
 pub mod ssh;
 pub mod state;
 pub mod tags;

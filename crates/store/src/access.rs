@@ -1,10 +1,13 @@
-//! Users and their API keys.
+//! Who is calling, and which machines may register.
 
-use domain::ids::{NamespaceId, UserId};
+use domain::{
+    ids::{KeyId, NamespaceId, UserId},
+    role::{Access, Role},
+};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::Result;
+use crate::{Result, key, people};
 
 /// Who is calling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,13 +16,31 @@ pub struct Principal {
     pub user_id: UserId,
     /// The user's name.
     pub user_name: String,
+    /// Whether the user may manage the installation.
+    pub is_operator: bool,
+    /// The key that was used.
+    pub key_id: KeyId,
+    /// The key's role.
+    pub key_role: Role,
     /// The user's own namespace.
-    pub namespace_id: NamespaceId,
-    /// Its name.
-    pub namespace: String,
+    pub own_namespace: NamespaceId,
+    /// The namespace that was asked for; none where the user has no access to it.
+    pub place: Option<Place>,
 }
 
-/// The user of this name that has a key with this SHA-256.
+/// A namespace as one user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its id.
+    pub namespace_id: NamespaceId,
+    /// Its name.
+    pub name: String,
+    /// What may be done there.
+    pub access: Access,
+}
+
+/// The user of this name that has a key with this SHA-256 which has not expired, in the namespace of this name, or in
+/// their own where none is named.
 ///
 /// # Errors
 /// Postgres' own.
@@ -27,24 +48,93 @@ pub async fn authenticate(
     conn: &mut PgConnection,
     user_name: &str,
     key_sha256: &[u8],
+    namespace: Option<&str>,
 ) -> Result<Option<Principal>> {
     let row = sqlx::query!(
-        r#"SELECT users.id, users.name, namespace.id AS namespace_id, namespace.name AS namespace
+        r#"SELECT users.id AS "id!", users.name AS "name!", users.is_operator AS "is_operator!",
+                  users.namespace_id AS "own_namespace!", api_key.id AS "key_id!", api_key.role AS "key_role!",
+                  coalesce(last_used_at < now() - interval '1 minute', true) AS "is_news!",
+                  place.id AS "place_id?", place.name AS "place_name?",
+                  CASE WHEN place.id = users.namespace_id THEN 'admin' ELSE member.role END AS member_role
            FROM api_key
            JOIN users ON users.id = api_key.user_id
-           JOIN namespace ON namespace.id = users.namespace_id
-           WHERE api_key.sha256 = $1 AND users.name = $2"#,
+           LEFT JOIN namespace place
+                  ON CASE WHEN $3::text IS NULL THEN place.id = users.namespace_id ELSE place.name = $3 END
+           LEFT JOIN member ON member.namespace_id = place.id AND member.user_id = users.id
+           WHERE api_key.sha256 = $1 AND users.name = $2 AND users.removed_at IS NULL
+             AND (api_key.expires_at IS NULL OR api_key.expires_at > now())"#,
         key_sha256,
         user_name,
+        namespace,
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(row.map(|row| Principal {
+    let Some(row) = row else { return Ok(None) };
+    let key_id = KeyId(row.key_id);
+    let key_role = row.key_role.parse()?;
+    if row.is_news {
+        key::note_use(conn, key_id).await;
+    }
+    let place = match (row.place_id, row.place_name, row.member_role) {
+        (Some(id), Some(name), Some(role)) => Some(Place {
+            namespace_id: id.into(),
+            name,
+            access: Access {
+                key: key_role,
+                member: role.parse()?,
+            },
+        }),
+        _ => None,
+    };
+    Ok(Some(Principal {
         user_id: row.id.into(),
         user_name: row.name,
-        namespace_id: row.namespace_id.into(),
-        namespace: row.namespace,
+        is_operator: row.is_operator,
+        key_id,
+        key_role,
+        own_namespace: row.own_namespace.into(),
+        place,
     }))
+}
+
+/// A key in use in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pass {
+    /// The key.
+    pub key: KeyId,
+    /// The namespace.
+    pub namespace: NamespaceId,
+}
+
+/// Which of these are worth nothing any more: the key was revoked or has expired, or its user is no member any more.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn worthless(conn: &mut PgConnection, passes: &[Pass]) -> Result<Vec<Pass>> {
+    let keys: Vec<Uuid> = passes.iter().map(|pass| pass.key.0).collect();
+    let namespaces: Vec<Uuid> = passes.iter().map(|pass| pass.namespace.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT pass.key AS "key!", pass.namespace AS "namespace!"
+           FROM unnest($1::uuid[], $2::uuid[]) AS pass (key, namespace)
+           WHERE NOT EXISTS (
+               SELECT 1 FROM api_key JOIN users ON users.id = api_key.user_id
+               WHERE api_key.id = pass.key AND users.removed_at IS NULL
+                 AND (api_key.expires_at IS NULL OR api_key.expires_at > now())
+                 AND (users.namespace_id = pass.namespace
+                      OR EXISTS (SELECT 1 FROM member
+                                 WHERE member.namespace_id = pass.namespace AND member.user_id = users.id)))"#,
+        &keys,
+        &namespaces,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Pass {
+            key: row.key.into(),
+            namespace: row.namespace.into(),
+        })
+        .collect())
 }
 
 /// Keeps a token with which machines may register themselves as nodes of the namespace. Answers with its id.
@@ -68,35 +158,12 @@ pub async fn add_node_token(
     Ok(id)
 }
 
-/// Adds a key to the user of this name, who is made together with a namespace where there is none yet.
+/// Adds a key that may do everything to the user of this name, who is made together with a namespace where there is none
+/// yet.
 ///
 /// # Errors
-/// Postgres' own, among them its refusal of a malformed name.
+/// Postgres' own, among them its refusal of a malformed name, and a name that was used for something else.
 pub async fn add_key(conn: &mut PgConnection, user_name: &str, key_sha256: &[u8]) -> Result<()> {
-    sqlx::query!(
-        r#"INSERT INTO namespace (name, account_link_id)
-           SELECT $1, id FROM account_link WHERE kind = 'ambient'
-           ON CONFLICT (name) DO NOTHING"#,
-        user_name,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        r#"INSERT INTO users (name, namespace_id)
-           SELECT $1, id FROM namespace WHERE name = $1
-           ON CONFLICT (name) DO NOTHING"#,
-        user_name,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        r#"INSERT INTO api_key (user_id, sha256)
-           SELECT id, $2 FROM users WHERE name = $1
-           ON CONFLICT (sha256) DO NOTHING"#,
-        user_name,
-        key_sha256,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    let user = people::ensure_user(conn, user_name).await?;
+    key::ensure(conn, user.id, key_sha256).await
 }

@@ -30,9 +30,31 @@ pub enum ObjectType {
     Token,
     /// The credentials for a provider.
     Credentials,
+    /// A user.
+    User,
+    /// An organization.
+    Organization,
+    /// A user as a member of an organization.
+    Member,
+    /// An API key.
+    Key,
+    /// How much a namespace may have.
+    Quota,
 }
 
 impl ObjectType {
+    const ALL: [Self; 9] = [
+        Self::NodeCluster,
+        Self::Node,
+        Self::Token,
+        Self::Credentials,
+        Self::User,
+        Self::Organization,
+        Self::Member,
+        Self::Key,
+        Self::Quota,
+    ];
+
     /// The type as it stands in URIs and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,6 +62,11 @@ impl ObjectType {
             Self::Node => "node",
             Self::Token => "token",
             Self::Credentials => "credentials",
+            Self::User => "user",
+            Self::Organization => "org",
+            Self::Member => "member",
+            Self::Key => "key",
+            Self::Quota => "quota",
         }
     }
 }
@@ -48,15 +75,10 @@ impl std::str::FromStr for ObjectType {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        [
-            Self::NodeCluster,
-            Self::Node,
-            Self::Token,
-            Self::Credentials,
-        ]
-        .into_iter()
-        .find(|object_type| object_type.as_str() == text)
-        .ok_or_else(|| Error::Unreadable(format!("{text:?} is no type of an object")))
+        Self::ALL
+            .into_iter()
+            .find(|object_type| object_type.as_str() == text)
+            .ok_or_else(|| Error::Unreadable(format!("{text:?} is no type of an object")))
     }
 }
 

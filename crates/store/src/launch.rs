@@ -215,7 +215,7 @@ pub async fn abandon(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
 
 async fn end_without_instances(conn: &mut PgConnection, id: LaunchId, state: &str) -> Result<()> {
     let ended = sqlx::query!(
-        "UPDATE launch SET state = 'withdrawn', ended_at = now() WHERE id = $1 AND state = $2",
+        "UPDATE launch SET state = 'withdrawn', ended_at = now(), sealed_token = NULL WHERE id = $1 AND state = $2",
         id.0,
         state
     )
@@ -303,7 +303,7 @@ pub async fn succeed(
     .await?;
     release_nodes(conn, id).await?;
     sqlx::query!(
-        "UPDATE launch SET state = 'launched', ended_at = now() WHERE id = $1",
+        "UPDATE launch SET state = 'launched', ended_at = now(), sealed_token = NULL WHERE id = $1",
         id.0
     )
     .execute(conn)
@@ -322,7 +322,7 @@ pub async fn succeed(
 pub async fn refuse(conn: &mut PgConnection, id: LaunchId, refusal: &str) -> Result<()> {
     release_nodes(conn, id).await?;
     sqlx::query!(
-        "UPDATE launch SET state = 'refused', refusal = $2, ended_at = now() WHERE id = $1",
+        "UPDATE launch SET state = 'refused', refusal = $2, ended_at = now(), sealed_token = NULL WHERE id = $1",
         id.0,
         refusal
     )
@@ -336,6 +336,35 @@ async fn release_nodes(conn: &mut PgConnection, id: LaunchId) -> Result<()> {
         r#"UPDATE node SET launch_id = NULL, zone = NULL, subnet_id = NULL
            WHERE launch_id = $1 AND instance_id IS NULL"#,
         id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The launches that may have to be sent again, locked, each with its sealed token.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn sealed(conn: &mut PgConnection) -> Result<Vec<(LaunchId, Vec<u8>)>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, sealed_token AS "sealed_token!" FROM launch WHERE sealed_token IS NOT NULL ORDER BY id FOR UPDATE"#
+    )
+    .fetch_all(conn)
+    .await?;
+    let rows = rows.into_iter();
+    Ok(rows.map(|row| (row.id.into(), row.sealed_token)).collect())
+}
+
+/// Keeps the same token, sealed anew.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn reseal(conn: &mut PgConnection, id: LaunchId, sealed: &[u8]) -> Result<()> {
+    sqlx::query!(
+        "UPDATE launch SET sealed_token = $2 WHERE id = $1",
+        id.0,
+        sealed
     )
     .execute(conn)
     .await?;

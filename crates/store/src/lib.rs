@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod event;
 pub mod host;
 pub mod installation;
+pub mod key;
 pub mod launch;
 pub mod link;
 pub mod naming;
@@ -27,6 +28,8 @@ pub mod node;
 pub mod operation;
 pub mod outage;
 pub mod page;
+pub mod people;
+pub mod quota;
 pub mod site;
 pub mod tag;
 pub mod upgrade;
@@ -48,6 +51,15 @@ pub enum Error {
     /// The object's state does not allow what was asked of it.
     #[error(transparent)]
     Forbidden(#[from] domain::state::Forbidden),
+    /// Something else that must be unique is taken; it says what.
+    #[error("{0}")]
+    Taken(String),
+    /// What there is forbids it; it says what and how much.
+    #[error("{0}")]
+    Enough(String),
+    /// The namespace would have more than it may have.
+    #[error(transparent)]
+    OverQuota(#[from] domain::quota::OverQuota),
     /// A row holds what this version can't read.
     #[error("the database holds an unreadable value: {0}")]
     Unreadable(String),

@@ -113,7 +113,7 @@ impl TryFrom<Row> for Link {
 pub async fn get(conn: &mut PgConnection, id: LinkId) -> Result<Option<Link>> {
     let row = sqlx::query_as!(
         Row,
-        r#"SELECT link.id, kind, account, access_key_id, sealed_secret, role_arn,
+        r#"SELECT link.id, link.kind, account, access_key_id, sealed_secret, role_arn,
                   namespace.external_id AS "external_id?", version, linked_at, checked_at, invalid
            FROM account_link link LEFT JOIN namespace ON namespace.id = link.namespace_id
            WHERE link.id = $1"#,

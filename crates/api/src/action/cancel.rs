@@ -39,6 +39,7 @@ pub(crate) async fn cancel(
 ) -> Result<Acted<Action>, ApiError> {
     let mut tx = app.pool.begin().await?;
     let (found, object) = lock_with_object(&mut tx, &caller, id).await?;
+    caller.may(found.kind.needs())?;
     let after = found.kind.after_cancel(found.state)?;
     let line = format!("{} asked for its cancellation", caller.name());
     action::log(&mut tx, found.id, &line).await?;

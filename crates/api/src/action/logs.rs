@@ -106,7 +106,7 @@ pub(crate) async fn stream(
         changes,
         news,
     };
-    socket::open(upgrade, &app.streams, source)
+    socket::open(upgrade, &app.streams, caller.pass(), source)
 }
 
 /// The log of one action, from its last lines on.

@@ -22,8 +22,8 @@ use crate::{auth::Caller, error::ApiError, node, nodecluster};
 enum Object {
     Cluster(Box<Cluster>),
     Node(Box<Node>),
-    Token,
-    Credentials,
+    /// Nothing that anybody works on.
+    Settled,
 }
 
 impl Object {
@@ -32,7 +32,7 @@ impl Object {
         match self {
             Self::Cluster(cluster) => Some(cluster.id),
             Self::Node(node) => node.cluster_id,
-            Self::Token | Self::Credentials => None,
+            Self::Settled => None,
         }
     }
 }
@@ -54,8 +54,13 @@ async fn lock_with_object(
             let node = node::lock_with_cluster(conn, caller, found.object_id.into()).await?;
             Object::Node(Box::new(node))
         }
-        ObjectType::Token => Object::Token,
-        ObjectType::Credentials => Object::Credentials,
+        ObjectType::Token
+        | ObjectType::Credentials
+        | ObjectType::User
+        | ObjectType::Organization
+        | ObjectType::Member
+        | ObjectType::Key
+        | ObjectType::Quota => Object::Settled,
     };
     let found = action::lock(conn, caller.namespace(), id)
         .await?

@@ -1,7 +1,7 @@
 //! `POST /api/audit/v1/action/{uuid}/retry/`: the same once more, from where things stand.
 
 use axum::{extract::State, http::StatusCode};
-use store::operation;
+use store::{operation, quota};
 
 use super::{Object, lock_with_object, reread};
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
             headers(("X-DockerCloud-Action-URI" = String, description = "The URI of the new action."))
         ),
         (status = 400, description = "The state of the action or of its object forbids it.", body = ErrorBody),
+        (status = 403, description = "The namespace may have no more, or the role does not allow it.", body = ErrorBody),
         (status = 404, description = "There is no such action in the namespace.", body = ErrorBody),
     )
 )]
@@ -40,8 +41,11 @@ pub(crate) async fn retry(
     Id(id): Id,
 ) -> Result<Acted<Action>, ApiError> {
     let mut tx = app.pool.begin().await?;
+    // The stronger lock of the namespace first: two who have the weaker one would wait for each other.
+    let had = quota::begin(&mut tx, caller.namespace()).await?;
     let may_launch = MayLaunch::keep(&app, &mut tx, &caller).await?;
     let (found, object) = lock_with_object(&mut tx, &caller, id).await?;
+    caller.may(found.kind.needs())?;
     found.kind.after_retry(found.state)?;
     let request = caller.record("");
     let again = match (
@@ -60,6 +64,7 @@ pub(crate) async fn retry(
         // Whatever can be retried is an operation on one of these.
         _ => return Err(ApiError::no_such("action that can be retried", id)),
     };
+    quota::check(&mut tx, caller.namespace(), app.quota, had).await?;
     let action = reread(&mut tx, &caller, again.0).await?;
     tx.commit().await?;
 

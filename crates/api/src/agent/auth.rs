@@ -1,5 +1,7 @@
 //! Which host is calling: the one that registered with the token that it presents.
 
+use std::net::IpAddr;
+
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
@@ -8,7 +10,7 @@ use domain::{ids::NodeId, state::NodeState};
 use store::host;
 use uuid::Uuid;
 
-use crate::{App, answer::Id, auth, error::ApiError};
+use crate::{App, answer::Id, auth, edge::origin, error::ApiError};
 
 /// The scheme of agents; it kept its name when Tutum became Docker Cloud.
 pub(crate) const SCHEME: &str = "TutumAgentToken";
@@ -20,6 +22,19 @@ pub(crate) struct Presented {
     pub(crate) sha256: [u8; 32],
     /// The address of whoever presents it.
     pub(crate) from: String,
+    origin: Option<IpAddr>,
+}
+
+impl Presented {
+    /// The token is worth nothing.
+    pub(crate) fn is_wrong(&self, app: &App) {
+        app.logins.were_wrong(self.origin, &self.sha256);
+    }
+
+    /// The token is worth something.
+    pub(crate) fn is_right(&self, app: &App) {
+        app.logins.were_right(self.sha256);
+    }
 }
 
 /// A host, known by its token, that calls for its own node.
@@ -34,13 +49,16 @@ pub(crate) struct Agent {
 impl FromRequestParts<App> for Presented {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let token = token(&parts.headers).ok_or(ApiError::UnknownAgent(
             "a token is needed: Authorization: TutumAgentToken <token>, as POST /api/infra/v1/token/ gives one",
         ))?;
+        let (sha256, origin) = (auth::key_digest(token), origin::of(parts));
+        app.logins.may_try(origin, &sha256)?;
         Ok(Self {
-            sha256: auth::key_digest(token),
+            sha256,
             from: auth::ip(parts),
+            origin,
         })
     }
 }
@@ -65,14 +83,19 @@ impl Agent {
         let mut connection = app.pool.acquire().await?;
         let token = host::token(&mut connection, &presented.sha256)
             .await?
-            .ok_or(UNKNOWN)?;
+            .ok_or_else(|| {
+                presented.is_wrong(app);
+                UNKNOWN
+            })?;
         let used = token
             .used
             .filter(|used| used.node.0 == id)
             .ok_or_else(|| not_its_node(id))?;
         if is_gone(used.state) {
+            presented.is_wrong(app);
             return Err(REMOVED);
         }
+        presented.is_right(app);
         Ok(Self {
             node: used.node,
             from: presented.from,

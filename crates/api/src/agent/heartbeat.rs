@@ -187,7 +187,7 @@ async fn hear(
 ) -> Result<Heard, ApiError> {
     let (address, is_address_told) = match facts.public_ip {
         Some(address) => (address.to_string(), true),
-        None => (presented.from, false),
+        None => (presented.from.clone(), false),
     };
     let beat = Beat {
         token_sha256: presented.sha256,
@@ -202,10 +202,17 @@ async fn hear(
         .await?
     {
         Answer::Heard(heard) => heard,
-        Answer::UnknownToken => return Err(UNKNOWN),
+        Answer::UnknownToken => {
+            presented.is_wrong(app);
+            return Err(UNKNOWN);
+        }
         Answer::NotItsNode => return Err(not_its_node(node.0)),
-        Answer::Gone | Answer::Busy => return Err(REMOVED),
+        Answer::Gone | Answer::Busy => {
+            presented.is_wrong(app);
+            return Err(REMOVED);
+        }
     };
+    presented.is_right(app);
     if heard.has_moved {
         tracing::info!(%node, address, "node {node} has another address");
     }

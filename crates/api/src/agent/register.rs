@@ -2,7 +2,10 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use domain::host::validate_word;
-use store::host::{self, Token};
+use store::{
+    host::{self, Token},
+    quota,
+};
 use utoipa::ToSchema;
 
 use super::{
@@ -45,6 +48,7 @@ pub(crate) struct Registration {
     responses(
         (status = 201, description = "The node.", body = AgentNode),
         (status = 400, description = "A member can't be taken.", body = ErrorBody),
+        (status = 403, description = "The namespace may have no more nodes.", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorBody),
         (
             status = 503, description = "The launch's instances are not known yet: try again shortly.", body = ErrorBody
@@ -63,7 +67,11 @@ pub(crate) async fn register(
     let Some(token) = host::lock_token(&mut tx, &presented.sha256).await? else {
         let launch = host::launch_token(&mut tx, &presented.sha256)
             .await?
-            .ok_or(UNKNOWN)?;
+            .ok_or_else(|| {
+                presented.is_wrong(&app);
+                UNKNOWN
+            })?;
+        presented.is_right(&app);
         let answer = launched::register(
             &app,
             &mut tx,
@@ -76,11 +84,14 @@ pub(crate) async fn register(
         tx.commit().await?;
         return Ok((StatusCode::CREATED, Json(answer)));
     };
+    presented.is_right(&app);
     let node = match registered_before(&token, &presented)? {
         Some(node) => node,
         None => {
             authority::ensure(&app, &mut tx, token.namespace_id).await?;
+            let had = quota::begin(&mut tx, token.namespace_id).await?;
             let node = host::register(&mut tx, &token, &presented.from, &agent_version).await?;
+            quota::check(&mut tx, token.namespace_id, app.quota, had).await?;
             tracing::info!(%node, from = presented.from, "node {node} registered");
             node
         }

@@ -10,9 +10,6 @@ use crate::{App, error::ApiError};
 pub(crate) mod program;
 pub(crate) mod script;
 
-/// The paths that need no credentials.
-pub(crate) const PATHS: &[&str] = &["/agent/install.sh", "/agent/{program}"];
-
 /// What makes a machine a node with this token, where the operator has said under which URL machines reach Berth.
 pub(crate) fn command(app: &App, token: &str) -> Option<String> {
     let url = app.agents.public_url.as_ref()?.as_str();

@@ -76,5 +76,5 @@ pub(crate) async fn stream(
     let seen = event::last_seq(&mut connection).await?;
     drop(connection);
     let source = Follower::new(app.clone(), caller.namespace(), seen, OfNode(node.id));
-    socket::open(upgrade, &app.streams, source)
+    socket::open(upgrade, &app.streams, caller.pass(), source)
 }

@@ -14,7 +14,7 @@ use domain::{
 };
 use store::{
     action::{self, ObjectType},
-    cluster,
+    cluster, quota,
 };
 use utoipa::{ToSchema, openapi::Object};
 
@@ -105,6 +105,7 @@ fn node_type_uri() -> Object {
             headers(("X-DockerCloud-Action-URI" = String, description = "The URI of the action that records it."))
         ),
         (status = 400, description = "A member is missing or can't be taken; the error names it.", body = ErrorBody),
+        (status = 403, description = "The namespace may have no more, or the role does not allow it.", body = ErrorBody),
         (status = 409, description = "A live node cluster has the name already.", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorBody),
     )
@@ -118,6 +119,7 @@ pub(crate) async fn create(
     let (new, automatic) = read(body.members, &catalogue, &app.agents)?;
 
     let mut tx = app.pool.begin().await?;
+    let had = quota::begin(&mut tx, caller.namespace()).await?;
     let id = cluster::insert(&mut tx, caller.namespace(), &new, &automatic).await?;
     let action = action::insert(
         &mut tx,
@@ -131,6 +133,7 @@ pub(crate) async fn create(
         },
     )
     .await?;
+    quota::check(&mut tx, caller.namespace(), app.quota, had).await?;
     let line = format!(
         "Created node cluster {} of {} {} in {}; nothing is deployed yet",
         new.name, new.target_num_nodes, new.node_type, new.region

@@ -9,7 +9,7 @@ use domain::{
 };
 use store::{
     action::{self, ObjectType},
-    cluster, operation,
+    cluster, operation, quota,
 };
 use utoipa::ToSchema;
 
@@ -65,6 +65,11 @@ impl Change {
             nickname,
         })
     }
+
+    /// Whoever may scale may not change the rest.
+    fn is_more_than_a_scale(&self) -> bool {
+        self.target.is_none() || self.tags.is_some() || self.nickname.is_some()
+    }
 }
 
 /// Change a node cluster
@@ -90,6 +95,7 @@ impl Change {
             status = 400, description = "A member can't be taken, or the node cluster's state forbids it.",
             body = ErrorBody
         ),
+        (status = 403, description = "The namespace may have no more, or the role does not allow it.", body = ErrorBody),
         (status = 404, description = "There is no such node cluster in the namespace.", body = ErrorBody),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorBody),
     )
@@ -102,9 +108,14 @@ pub(crate) async fn update(
 ) -> Result<Acted<NodeCluster>, ApiError> {
     let id = ClusterId(id);
     let mut tx = app.pool.begin().await?;
+    // The stronger lock of the namespace first: two who have the weaker one would wait for each other.
+    let had = quota::begin(&mut tx, caller.namespace()).await?;
     let may_launch = MayLaunch::keep(&app, &mut tx, &caller).await?;
     let before = super::lock(&mut tx, &caller, id).await?;
     let change = Change::read(body.members, &before.automatic_tags)?;
+    if change.is_more_than_a_scale() {
+        caller.may(ActionKind::UpdateCluster.needs())?;
+    }
     if change.target.is_none() {
         before.state.check_change()?;
     }
@@ -137,6 +148,7 @@ pub(crate) async fn update(
             action::insert(&mut tx, &request, update).await?
         }
     };
+    quota::check(&mut tx, caller.namespace(), app.quota, had).await?;
     let after = super::reread(&mut tx, &caller, id).await?;
     tx.commit().await?;
 

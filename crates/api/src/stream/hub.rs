@@ -10,7 +10,9 @@ use domain::ids::{ActionId, NamespaceId};
 use futures::future::BoxFuture;
 use sqlx::{Acquire, postgres::PgListener};
 use store::{
-    PgPool, action,
+    PgPool,
+    access::Pass,
+    action,
     event::{self, Event},
 };
 use tokio::{
@@ -24,7 +26,7 @@ use tokio_util::{
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::stream::frame::Change;
+use crate::stream::{frame::Change, guests::Guests};
 
 /// How many changes a socket may be behind before it has to read them from the log, or is too slow. They are kept once
 /// for all sockets.
@@ -64,6 +66,7 @@ pub(crate) struct Streams {
     readers: Semaphore,
     closing: CancellationToken,
     sockets: TaskTracker,
+    guests: Guests,
 }
 
 impl Default for Streams {
@@ -75,6 +78,7 @@ impl Default for Streams {
             readers: Semaphore::new(READERS),
             closing: CancellationToken::new(),
             sockets: TaskTracker::new(),
+            guests: Guests::default(),
         }
     }
 }
@@ -164,6 +168,11 @@ impl Streams {
         self.closing.cancelled().await;
     }
 
+    /// What is canceled when the pass of a stream is worth nothing any more.
+    pub(crate) fn admit(&self, pass: Pass) -> Arc<CancellationToken> {
+        self.guests.admit(pass)
+    }
+
     /// Counts a socket until it is dropped.
     pub(super) fn socket(&self) -> TaskTrackerToken {
         self.sockets.token()
@@ -184,12 +193,19 @@ impl Streams {
         }
     }
 
-    /// Follows the log until the replica stops.
+    /// Follows the log, and sees to it that nobody stays who may not, until the replica stops.
     pub(crate) async fn run(&self, pool: PgPool) {
+        tokio::select! {
+            () = self.follow(&pool) => {}
+            () = self.guests.watch(&pool) => {}
+        }
+    }
+
+    async fn follow(&self, pool: &PgPool) {
         loop {
             let Err(lost) = tokio::select! {
                 () = self.closing() => return,
-                lost = self.listen(&pool) => lost,
+                lost = self.listen(pool) => lost,
             };
             warn!(error = %lost, "the event log can't be followed; trying again");
             tokio::select! {

@@ -7,6 +7,7 @@
 pub(crate) mod filter;
 pub(crate) mod follow;
 pub(crate) mod frame;
+pub(crate) mod guests;
 pub(crate) mod hub;
 pub(crate) mod query;
 pub(crate) mod socket;

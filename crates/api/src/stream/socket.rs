@@ -10,10 +10,12 @@ use axum::{
     response::Response,
 };
 use futures::{FutureExt, SinkExt};
+use store::access::Pass;
 use tokio::{
     task::unconstrained,
     time::{Instant, Interval, MissedTickBehavior, interval_at, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{error::ApiError, stream::Streams};
 
@@ -35,6 +37,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 const TOO_SLOW: &str =
     "too slow: reconnect with ?since=<uuid of the last event> to get what was missed";
 const STOPPING: &str = "the service stops; reconnect";
+const WORTHLESS: &str = "the API key was revoked or has expired, or the user is no member any more";
 
 /// What a source has next.
 #[derive(Debug)]
@@ -56,15 +59,17 @@ pub(crate) trait Source: Send + 'static {
 /// The headers that ask for a WebSocket, or what is wrong with them: that comes last among the reasons to refuse.
 pub(crate) type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-/// Opens the socket on which `source` is told.
+/// Opens the socket on which `source` is told to whoever has the pass.
 pub(crate) fn open(
     upgrade: Upgrade,
     streams: &Arc<Streams>,
+    pass: Pass,
     source: impl Source,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| ApiError::UpgradeRequired)?;
     let streams = Arc::clone(streams);
     let counted = streams.socket();
+    let worthless = streams.admit(pass);
     // No limit for what waits to be written: a frame is only taken when the one before it has been.
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER)
@@ -72,14 +77,19 @@ pub(crate) fn open(
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE);
     Ok(upgrade.on_upgrade(|socket| async move {
-        tell(socket, source, &streams).await;
+        tell(socket, source, &streams, &worthless).await;
         drop(counted);
     }))
 }
 
 /// Tells what the source has until one side has had enough.
-async fn tell(socket: WebSocket, mut source: impl Source, streams: &Streams) {
-    let mut peer = Peer::new(socket, streams);
+async fn tell(
+    socket: WebSocket,
+    mut source: impl Source,
+    streams: &Streams,
+    worthless: &CancellationToken,
+) {
+    let mut peer = Peer::new(socket, streams, worthless);
     loop {
         let told = match peer.listen_until(source.next()).await {
             Ok(Next::Frames(frames)) => peer.send(frames).await,
@@ -111,6 +121,8 @@ enum Parting {
 struct Peer<'a> {
     socket: WebSocket,
     streams: &'a Streams,
+    /// Canceled when the peer may not stay.
+    worthless: &'a CancellationToken,
     /// When it last showed a sign of life.
     heard_at: Instant,
     pings: Interval,
@@ -119,13 +131,14 @@ struct Peer<'a> {
 }
 
 impl<'a> Peer<'a> {
-    fn new(socket: WebSocket, streams: &'a Streams) -> Self {
+    fn new(socket: WebSocket, streams: &'a Streams, worthless: &'a CancellationToken) -> Self {
         let now = Instant::now();
         let mut pings = interval_at(now + PING_INTERVAL, PING_INTERVAL);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             socket,
             streams,
+            worthless,
             heard_at: now,
             pings,
             has_waited: false,
@@ -140,6 +153,9 @@ impl<'a> Peer<'a> {
                 next = &mut next => return Ok(next),
                 () = self.streams.closing() => {
                     return Err(Parting::Because(close_code::AWAY, STOPPING));
+                }
+                () = self.worthless.cancelled() => {
+                    return Err(Parting::Because(close_code::POLICY, WORTHLESS));
                 }
                 message = self.socket.recv() => match message {
                     Some(Ok(Message::Close(_))) => return Err(Parting::Theirs),

@@ -1,7 +1,12 @@
 //! The token with which the instances of a launch register. The database has it only sealed: it is put into the user data
 //! when the launch is sent, each time the same.
 
-use domain::{ids::LaunchId, launch::LaunchRequest, node::Readiness, user_data};
+use domain::{
+    ids::LaunchId,
+    launch::{self, LaunchRequest},
+    node::Readiness,
+    user_data,
+};
 use pki::SecretKey;
 use store::launch::{Launch, Token};
 
@@ -19,7 +24,7 @@ pub(super) fn make(site: &Site, readiness: Readiness, id: LaunchId) -> Result<Op
     }
     let made = secret_key(site).and_then(|secret| {
         let token = pki::fresh_token().map_err(|error| error.to_string())?;
-        let sealed = secret.seal(&place(id), token.as_bytes());
+        let sealed = secret.seal(&launch::token_place(id), token.as_bytes());
         Ok(Token {
             sha256: pki::token_digest(&token),
             sealed: sealed.map_err(|error| error.to_string())?,
@@ -32,7 +37,7 @@ pub(super) fn make(site: &Site, readiness: Readiness, id: LaunchId) -> Result<Op
 pub(super) fn put_in(site: &Site, launch: &Launch) -> Result<LaunchRequest, String> {
     let mut request = launch.request.clone();
     if let Some(sealed) = &launch.sealed_token {
-        let opened = secret_key(site)?.open(&place(launch.id), sealed);
+        let opened = secret_key(site)?.open(&launch::token_place(launch.id), sealed);
         let token = opened.map_err(|error| error.to_string())?;
         request.user_data =
             user_data::with_token(&request.user_data, &String::from_utf8_lossy(&token));
@@ -43,8 +48,4 @@ pub(super) fn put_in(site: &Site, launch: &Launch) -> Result<LaunchRequest, Stri
 fn secret_key(site: &Site) -> Result<&SecretKey, String> {
     let secret = site.config.secret_key.as_ref();
     secret.ok_or_else(|| NO_SECRET_KEY.to_owned())
-}
-
-fn place(id: LaunchId) -> String {
-    format!("launch {id}")
 }

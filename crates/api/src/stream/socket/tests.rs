@@ -42,7 +42,11 @@ type Offer = (Arc<Streams>, Arc<Mutex<Option<Script>>>);
 
 async fn offer(State((streams, script)): State<Offer>, upgrade: Upgrade) -> Response {
     let script = script.lock().await.take().unwrap();
-    open(upgrade, &streams, script).unwrap()
+    let pass = Pass {
+        key: uuid::Uuid::nil().into(),
+        namespace: uuid::Uuid::nil().into(),
+    };
+    open(upgrade, &streams, pass, script).unwrap()
 }
 
 /// A client that is connected to a socket with this script. From now on the clock jumps to the next timer whenever there

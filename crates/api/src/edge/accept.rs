@@ -1,0 +1,245 @@
+//! How connections are taken: not too many, by TLS where there is a certificate, and none that keeps everybody waiting.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+use tracing::{debug, error, warn};
+
+use super::{Edge, guarded::Guarded, origin_of};
+
+/// How long a client may take for the handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long is waited when the system has no connections to give, for example since there are too many open files.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The head of a request may be so large; a larger one is answered 431. It is read in steps, so that up to twice as much
+/// may pass.
+const LARGEST_HEAD: usize = 64 * 1024;
+const MOST_HEADERS: usize = 100;
+
+/// Serves connections until `shutdown` is done and those that are open have ended.
+///
+/// # Errors
+/// None: a connection that can't be taken is logged.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    edge: Arc<Edge>,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let most = match edge.connections {
+        0 => Semaphore::MAX_PERMITS,
+        some => some.min(Semaphore::MAX_PERMITS),
+    };
+    let places = Arc::new(Semaphore::new(most));
+    let addresses = Arc::new(Addresses::default());
+    let connections = TaskTracker::new();
+    let closing = CancellationToken::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (place, accepted) = tokio::select! {
+            () = &mut shutdown => break,
+            // It is waited with the system's own queue: whoever comes then is not turned away.
+            taken = take(&listener, &places) => taken,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_the_client(&error) => continue,
+            Err(error) => {
+                error!(%error, "no connection can be taken; trying again");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Some(address) = addresses.admit(&edge, peer.ip()) else {
+            debug!(%peer, "there are too many connections from this address");
+            continue;
+        };
+        let held = Held {
+            _place: place,
+            _address: address,
+        };
+        let (edge, router, closing) = (Arc::clone(&edge), router.clone(), closing.clone());
+        connections.spawn(async move {
+            connection(stream, peer, held, &edge, router, closing).await;
+        });
+    }
+    drop(listener);
+    closing.cancel();
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+async fn take(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (
+    Option<OwnedSemaphorePermit>,
+    io::Result<(TcpStream, SocketAddr)>,
+) {
+    // The semaphore is never closed.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    (place, listener.accept().await)
+}
+
+/// What a connection holds for as long as it lives.
+#[derive(Debug)]
+struct Held {
+    _place: Option<OwnedSemaphorePermit>,
+    _address: OfAddress,
+}
+
+/// How many connections there are from each address.
+#[derive(Debug, Default)]
+struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+/// One connection of an address; none of a trusted proxy, or where there is no limit.
+#[derive(Debug)]
+struct OfAddress(Option<(Arc<Addresses>, IpAddr)>);
+
+impl Addresses {
+    fn admit(self: &Arc<Self>, edge: &Edge, address: IpAddr) -> Option<OfAddress> {
+        let address = address.to_canonical();
+        let is_proxy = edge.trusted_proxies.iter().any(|it| it.contains(&address));
+        if is_proxy || edge.connections_per_address == 0 {
+            return Some(OfAddress(None));
+        }
+        let address = origin_of(address);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= edge.connections_per_address {
+            return None;
+        }
+        *count += 1;
+        Some(OfAddress(Some((Arc::clone(self), address))))
+    }
+}
+
+impl Drop for OfAddress {
+    fn drop(&mut self) {
+        let Some((addresses, address)) = &self.0 else {
+            return;
+        };
+        let mut counts = addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(address);
+            }
+        }
+    }
+}
+
+/// Whether the client has given up before it was its turn.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    held: Held,
+    edge: &Edge,
+    router: Router,
+    closing: CancellationToken,
+) {
+    // An answer or a frame goes out at once, instead of waiting for the client to acknowledge the one before it.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "a connection may be delayed");
+    }
+    let stream = Guarded::new(stream, edge.write_patience, held);
+    let Some(tls) = &edge.tls else {
+        return requests(stream, peer, edge, router, closing).await;
+    };
+    match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => requests(stream, peer, edge, router, closing).await,
+        Ok(Err(error)) => debug!(%error, %peer, "no connection by TLS came about"),
+        Err(_) => debug!(%peer, "the handshake of TLS took too long"),
+    }
+}
+
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: SocketAddr,
+    edge: &Edge,
+    router: Router,
+    closing: CancellationToken,
+) {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(edge.head_patience)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(LARGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut serving = pin!(serving);
+    let served = tokio::select! {
+        served = &mut serving => served,
+        () = closing.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        match error.is_timeout() {
+            true => warn!(%peer, "a connection was closed: the head of its request took too long"),
+            false => debug!(%error, %peer, "a connection ended badly"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_no_more_connections_than_it_may_and_a_proxy_as_many_as_it_wants() {
+        let edge = Edge {
+            connections_per_address: 2,
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            ..Edge::default()
+        };
+        let addresses = Arc::new(Addresses::default());
+        let admit = |text: &str| addresses.admit(&edge, text.parse().unwrap());
+        let one = admit("203.0.113.7");
+        let other = admit("203.0.113.7");
+        assert!(one.is_some() && other.is_some());
+        assert!(admit("203.0.113.7").is_none());
+        assert!(admit("203.0.113.8").is_some());
+        drop(one);
+        assert!(admit("203.0.113.7").is_some());
+        let of_proxy: Vec<_> = (0..9).map(|_| admit("10.1.2.3")).collect();
+        assert!(of_proxy.iter().all(Option::is_some));
+        drop(other);
+        assert!(addresses.0.lock().unwrap().is_empty());
+    }
+}

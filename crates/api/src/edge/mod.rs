@@ -1,0 +1,117 @@
+//! What stands between the network and the handlers: how connections are taken ([`accept`]), from whom a request is
+//! ([`origin`]), and how much of everything one may have ([`bucket`], [`login`]).
+
+pub(crate) mod accept;
+mod bucket;
+mod guarded;
+mod login;
+pub(crate) mod origin;
+mod tls;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use domain::ids::UserId;
+use ipnet::IpNet;
+use tokio::time::Instant;
+
+use bucket::{Buckets, Rate};
+pub(crate) use login::Logins;
+pub use tls::{Tls, TlsError};
+
+use crate::error::ApiError;
+
+/// How the edge is set up. A rate or number of 0 means that there is no limit.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    /// How many requests a second a user may go on making. As many as of five seconds may come at once.
+    pub requests_per_second: u32,
+    /// How many wrong keys and tokens a minute may come from one address. As many may come at once.
+    pub failed_logins_per_minute: u32,
+    /// How many connections there may be; further ones wait.
+    pub connections: usize,
+    /// How many of them may be from one address that is no trusted proxy; further ones are closed.
+    pub connections_per_address: usize,
+    /// How long a connection may take to send the head of its next request.
+    pub head_patience: Duration,
+    /// How long a client may take to make room for more of an answer.
+    pub write_patience: Duration,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// With which certificate TLS is served; none serves plain HTTP.
+    pub tls: Option<Arc<Tls>>,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 100,
+            failed_logins_per_minute: 60,
+            connections: 10_000,
+            connections_per_address: 1_000,
+            // Load balancers keep connections open for a minute and take it badly when the other side closes first.
+            head_patience: Duration::from_secs(75),
+            write_patience: Duration::from_secs(30),
+            trusted_proxies: Vec::new(),
+            tls: None,
+        }
+    }
+}
+
+/// How much users ask for.
+#[derive(Debug)]
+pub(crate) struct Requests(Buckets<UserId>);
+
+impl Requests {
+    pub(crate) fn new(edge: &Edge) -> Self {
+        let per_second = edge.requests_per_second;
+        Self(Buckets::new(Rate::per(
+            Duration::from_secs(1),
+            per_second,
+            per_second.saturating_mul(5),
+        )))
+    }
+
+    /// Counts a request of the user.
+    ///
+    /// # Errors
+    /// [`ApiError::TooMany`], with how long to wait.
+    pub(crate) fn count(&self, user: UserId) -> Result<(), ApiError> {
+        let now = Instant::now();
+        match self.0.wait(&user, now) {
+            None => {
+                self.0.take(user, now);
+                Ok(())
+            }
+            Some(wait) => Err(ApiError::TooMany {
+                what: "too many requests of this user",
+                wait,
+            }),
+        }
+    }
+}
+
+/// What counts as one origin: an address, and of IPv6 the network of 64 bits that a single customer gets.
+fn origin_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let mut segments = address.segments();
+            segments[4..].fill(0);
+            IpAddr::V6(segments.into())
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_64_bits_is_one_origin() {
+        let origin = |text: &str| origin_of(text.parse().unwrap()).to_string();
+        assert_eq!(origin("203.0.113.7"), "203.0.113.7");
+        assert_eq!(origin("::ffff:203.0.113.7"), "203.0.113.7");
+        assert_eq!(origin("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(origin("2001:db8:1:2:ffff::1"), "2001:db8:1:2::");
+    }
+}
