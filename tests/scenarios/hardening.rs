@@ -168,6 +168,7 @@ async fn a_role_that_owns_nothing_is_enough_to_serve_and_to_work() {
         ("AWS_SECRET_ACCESS_KEY", &world.endpoint.secret_access_key),
         ("BERTH_LISTEN", "127.0.0.1:0"),
         ("BERTH_LOG_FORMAT", "json"),
+        ("BERTH_AMBIENT_NAMESPACES", "*"),
         (
             "BERTH_SECRET_KEY",
             "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",

@@ -63,6 +63,10 @@ const TABLE: &[(&str, Takes, Of)] = &[
     ("set_member", Admin, Namespace),
     ("remove_member", Admin, Namespace),
     ("get_quota", Read, Namespace),
+    ("get_credentials", Read, Namespace),
+    ("put_credentials", Admin, Namespace),
+    ("delete_credentials", Admin, Namespace),
+    ("get_launch_options", Read, Namespace),
     ("list_providers", Read, Everybody),
     ("get_provider", Read, Everybody),
     ("list_regions", Read, Everybody),
@@ -88,12 +92,15 @@ const TABLE: &[(&str, Takes, Of)] = &[
     ("announce_own_node", Token, Caller),
     ("ping_own_node", Token, Caller),
     ("send_heartbeat", Token, Caller),
+    ("read_install_script", Nothing, Caller),
+    ("download_agent", Nothing, Caller),
     ("is_alive", Nothing, Caller),
     ("is_ready", Nothing, Caller),
 ];
 
-/// There are no services, and of a user's own namespace there are no members.
-const NOT_THERE: [&str; 1] = ["get_service"];
+/// There are no services, nothing is linked that could be unlinked, and no program of the agent was built; and of a user's
+/// own namespace there are no members.
+const NOT_THERE: [&str; 3] = ["get_service", "delete_credentials", "download_agent"];
 const NO_MEMBERS: [&str; 2] = ["set_member", "remove_member"];
 
 struct Operation {
@@ -163,6 +170,7 @@ impl Operation {
             ("{name}", name),
             ("{user}", user),
             ("{namespace}", "acme"),
+            ("{program}", "berth-agent-linux-amd64"),
         ] {
             path = path.replace(parameter, value);
         }
@@ -387,7 +395,8 @@ fn meaning(status: u16) -> Meaning {
 /// object is there.
 fn expected(operation: &Operation, who: &Who, has: Option<Takes>, is_there: bool) -> Meaning {
     match (operation.takes, who.at_home, has) {
-        (Nothing, _, _) => Meaning::LetIn,
+        (Nothing, _, _) if is_there => Meaning::LetIn,
+        (Nothing, _, _) => Meaning::NotFound,
         // A user's key is no token of an agent.
         (Token, _, _) | (_, None, _) => Meaning::Unauthorized,
         (_, Some(_), None) => Meaning::NotFound,

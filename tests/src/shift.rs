@@ -28,6 +28,8 @@ impl Shift {
         let clouds: Arc<dyn Clouds> = Arc::new(connector.with_call_timeout(config.grace / 2));
         let config = worker::Config {
             names: world.zone.clone(),
+            public_url: world.public_url.clone(),
+            engines: world.way_to_engines(),
             ..config
         };
         let worker = worker::Worker::new(world.pool.clone(), clouds, config);

@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use domain::user_data::PublicUrl;
+use engine::Way;
 use tokio::process::{Child, Command};
 
 use crate::World;
@@ -19,9 +21,16 @@ impl WorkerProcess {
     pub fn start(program: &str, world: &World) -> Self {
         let zone = world.zone.as_ref();
         let zone = zone.map_or(("", ""), |zone| (&zone.hosted_zone_id, &zone.domain));
+        let public_url = world.public_url.as_ref().map(PublicUrl::as_str);
+        let proxy = match world.way_to_engines() {
+            Way::Through(proxy) => proxy.to_string(),
+            Way::Straight => String::new(),
+        };
         let child = Command::new(program)
             .env("BERTH_HOSTED_ZONE_ID", zone.0)
             .env("BERTH_NODE_DOMAIN", zone.1)
+            .env("BERTH_PUBLIC_URL", public_url.unwrap_or_default())
+            .env("BERTH_ENGINE_PROXY", proxy)
             .env("DATABASE_URL", &world.database_url)
             .env("AWS_ENDPOINT_URL", &world.endpoint.url)
             .env("AWS_ACCESS_KEY_ID", &world.endpoint.access_key_id)

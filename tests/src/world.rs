@@ -18,6 +18,7 @@ use domain::{
     catalogue::Architecture, ids::InstallationId, launch::LaunchRequest, link::Ambient,
     node::Readiness, tags, user_data::PublicUrl,
 };
+use engine::Way;
 use serde_json::{Value, json};
 use sim::{HostConfig, InstanceView, Simulator};
 use sqlx::PgPool;
@@ -128,6 +129,10 @@ pub struct World {
     pub endpoint: Endpoint,
     /// Where its nodes get names.
     pub zone: Option<Zone>,
+    /// Where its nodes call home, if they do.
+    pub public_url: Option<PublicUrl>,
+    /// Whether its nodes are virtual hosts, whose engines are reached through the simulator.
+    pub has_hosts: bool,
     pub(crate) sim: Option<SimServer>,
     owner: Connector,
     replica: Replica,
@@ -280,7 +285,7 @@ impl World {
         };
         let worker = worker::Config {
             names: zone.clone(),
-            public_url,
+            public_url: public_url.clone(),
             ..options.worker
         };
         let worker = options.with_worker.then_some((clouds, worker));
@@ -298,6 +303,8 @@ impl World {
             database_url,
             endpoint,
             zone,
+            public_url,
+            has_hosts: options.with_hosts,
             sim,
             owner,
             replica,
@@ -326,6 +333,14 @@ impl World {
             .as_ref()
             .expect("this world has a simulator")
             .simulator
+    }
+
+    /// How engines of its nodes are reached.
+    pub fn way_to_engines(&self) -> Way {
+        match &self.sim {
+            Some(sim) if self.has_hosts => sim.way_to_engines(),
+            _ => Way::Straight,
+        }
     }
 
     /// EC2 as the account's owner uses it.

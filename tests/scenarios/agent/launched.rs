@@ -71,10 +71,7 @@ async fn a_launched_node_registers_as_its_instance_and_is_told_a_token_of_its_ow
             (&json!("Deploying"), &json!("26.1.5"))
         );
         // Its address is what EC2 says, not from where it calls.
-        assert_eq!(
-            node["public_ip"],
-            json!(instance.public_ip.clone().unwrap())
-        );
+        assert_eq!(node["public_ip"], json!(instance.public_ip.unwrap()));
         // What all of them have lets nobody speak for one.
         let mut other = Host::new(&world, &shared);
         other.uuid.clone_from(&host.uuid);

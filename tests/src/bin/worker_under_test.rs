@@ -7,6 +7,8 @@
 use std::{env, io, sync::Arc};
 
 use aws::Endpoint;
+use domain::user_data::PublicUrl;
+use engine::Way;
 use store::naming::Zone;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -45,6 +47,8 @@ async fn main() {
     };
     let config = worker::Config {
         names: (!zone.domain.is_empty()).then_some(zone),
+        public_url: PublicUrl::new("URL", &setting("BERTH_PUBLIC_URL")).ok(),
+        engines: Way::through(setting("BERTH_ENGINE_PROXY").parse().ok()),
         ..tests::fast_worker()
     };
     Worker::new(pool, Arc::new(connector), config)

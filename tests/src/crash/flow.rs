@@ -15,6 +15,8 @@ pub(super) const NODE_TYPE: &str = "t3.micro";
 pub enum Flow {
     /// The first deploy of an account: the network is made.
     FirstDeploy,
+    /// The same of nodes that call home.
+    FirstDeployOfHosts,
     /// A deploy into a VPC of the user's, in which the subnets are made.
     OwnVpc,
     /// Two clusters are deployed at the same time, and the network is made for both.
@@ -52,8 +54,9 @@ struct Aim {
 
 impl Flow {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::FirstDeploy,
+        Self::FirstDeployOfHosts,
         Self::OwnVpc,
         Self::TwoClusters,
         Self::ScaleUp,
@@ -71,6 +74,7 @@ impl Flow {
     pub fn name(self) -> &'static str {
         match self {
             Self::FirstDeploy => "first deploy",
+            Self::FirstDeployOfHosts => "first deploy of nodes that call home",
             Self::OwnVpc => "deploy into an own VPC",
             Self::TwoClusters => "two clusters at once",
             Self::ScaleUp => "scale up",
@@ -83,6 +87,11 @@ impl Flow {
             Self::Retry => "retry after a failure",
             Self::Cancel => "cancel a deploy",
         }
+    }
+
+    /// Whether its nodes call home.
+    pub(super) fn has_hosts(self) -> bool {
+        self == Self::FirstDeployOfHosts
     }
 
     /// What is there before, made by a worker that nobody kills. Answers with the clusters.
@@ -98,7 +107,11 @@ impl Flow {
                 stage::room(world, "b", 1);
                 4
             }
-            Self::FirstDeploy | Self::OwnVpc | Self::TwoClusters | Self::Cancel => 4,
+            Self::FirstDeploy
+            | Self::FirstDeployOfHosts
+            | Self::OwnVpc
+            | Self::TwoClusters
+            | Self::Cancel => 4,
             Self::ScaleUp | Self::ScaleUpAfterUpdate | Self::TerminateNode => 3,
             Self::ScaleDown | Self::ScaleDownInGivenSubnets | Self::TerminateCluster => 6,
             Self::Retry => {
@@ -108,7 +121,11 @@ impl Flow {
         };
         let first = world.create(REGION, NODE_TYPE, nodes, more).await;
         match self {
-            Self::FirstDeploy | Self::OwnVpc | Self::CapacityFallback | Self::Cancel => {
+            Self::FirstDeploy
+            | Self::FirstDeployOfHosts
+            | Self::OwnVpc
+            | Self::CapacityFallback
+            | Self::Cancel => {
                 return vec![first];
             }
             Self::TwoClusters => {
@@ -145,6 +162,7 @@ impl Flow {
         let first = uri(&clusters[0]);
         let answer = match self {
             Self::FirstDeploy
+            | Self::FirstDeployOfHosts
             | Self::OwnVpc
             | Self::TwoClusters
             | Self::CapacityFallback
@@ -223,7 +241,11 @@ impl Flow {
             state: "Deployed",
         };
         Some(match self {
-            Self::FirstDeploy | Self::OwnVpc | Self::CapacityFallback | Self::Retry => aim(&[4], 4),
+            Self::FirstDeploy
+            | Self::FirstDeployOfHosts
+            | Self::OwnVpc
+            | Self::CapacityFallback
+            | Self::Retry => aim(&[4], 4),
             Self::TwoClusters => aim(&[4, 2], 6),
             Self::ScaleUp | Self::ScaleUpAfterUpdate => aim(&[6], 6),
             Self::ScaleDown | Self::ScaleDownInGivenSubnets => aim(&[3], 6),

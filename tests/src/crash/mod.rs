@@ -195,6 +195,7 @@ struct Done {
 async fn run(program: &'static str, flow: Flow, crash: Option<Crash>) -> Done {
     let world = World::with(Options {
         with_worker: false,
+        with_hosts: flow.has_hosts(),
         sim: sim::Config {
             record: false,
             // A flow that lasts longer than the polls that wait for it has a number of calls that means something.
