@@ -143,9 +143,19 @@ fn addresses(told: Vec<(String, String)>) -> Result<Vec<(String, IpNet)>, Invali
     told.into_iter().enumerate().map(read).collect()
 }
 
+/// Berth asks the engine there, so that an address of its own machine or link is none.
 fn address(told: &str) -> Result<IpAddr, Invalid> {
-    told.parse()
-        .map_err(|_| Invalid::new("public_ip", format!("{told:?} is no IP address")))
+    let refused = |why: &str| Invalid::new("public_ip", format!("{told:?} is {why}"));
+    let address: IpAddr = told.parse().map_err(|_| refused("no IP address"))?;
+    let is_link_local = match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let own = address.to_canonical();
+    if is_link_local || own.is_loopback() || own.is_unspecified() || own.is_multicast() {
+        return Err(refused("no address at which others reach the machine"));
+    }
+    Ok(address)
 }
 
 /// EC2's ids are a prefix and 8 (older) or 17 hexadecimal digits (EC2 user guide, "Resource IDs").
@@ -197,7 +207,7 @@ mod tests {
     #[test]
     fn what_is_missing_or_impossible_is_named() {
         type Spoil = fn(&mut Told);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 14] = [
             ("agent_version", |told| told.agent_version = None),
             ("agent_version", |told| {
                 told.agent_version = Some("\n".into())
@@ -213,6 +223,12 @@ mod tests {
             ("private_ips", |told| told.private_ips = None),
             ("private_ips[0].CIDR", |told| {
                 told.private_ips = Some(vec![("eth0".into(), "10.78.112.4".into())]);
+            }),
+            ("public_ip", |told| {
+                told.public_ip = Some("127.0.0.1".into());
+            }),
+            ("public_ip", |told| {
+                told.public_ip = Some("::ffff:169.254.169.254".into());
             }),
             ("public_ip", |told| {
                 told.public_ip = Some("203.0.113".into())

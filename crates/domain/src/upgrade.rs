@@ -91,6 +91,8 @@ pub struct Situation<'a> {
     pub can_be_asked: bool,
     /// Its agent's version; none where no agent has called.
     pub agent_version: Option<&'a str>,
+    /// Whether its end, or that of its cluster, waits until the order has ended.
+    pub is_to_end: bool,
     /// The database's time.
     pub now: DateTime<Utc>,
 }
@@ -113,6 +115,10 @@ pub fn next(order: &Order, node: Situation<'_>, is_canceling: bool, settings: &S
     let failed = |why: String| Next::Failed(format!("was not upgraded: {why}"));
     if !node.state.is_live() {
         return failed("the node was terminated".to_owned());
+    }
+    // Nobody needs what comes of it any more, and it costs money.
+    if node.is_to_end && order.report.is_none() {
+        return failed("the node is to be terminated".to_owned());
     }
     let minutes = settings.upgrade.num_minutes();
     let is_late = node.now - order.ordered_at > settings.upgrade;

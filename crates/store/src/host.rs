@@ -15,7 +15,7 @@ mod heartbeat;
 mod launched;
 
 pub use heartbeat::{Answer, Beat, Heard, hear, hear_alone};
-pub use launched::{LaunchToken, Launched, give_token, launch_token, lock_launched};
+pub use launched::{LaunchToken, Launched, News, give_token, launch_token, lock_launched};
 
 /// A registration token as it is presented.
 #[derive(Debug, Clone)]
@@ -183,12 +183,14 @@ pub async fn lock(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
 /// Postgres' own.
 pub async fn get(conn: &mut PgConnection, id: NodeId) -> Result<Option<Host>> {
     let row = sqlx::query!(
-        r#"SELECT id, node.namespace_id, cluster_id, state, agent_version, external_fqdn, public_ip, engine_address,
+        r#"SELECT id, node.namespace_id, cluster_id, state, agent_version, public_ip, engine_address,
+                  coalesce(node.id || '.node.' || naming.domain, external_fqdn) AS "external_fqdn!",
                   public_cert, tunnel, is_reachable, heartbeat_at, deployed_at, now() AS "now!",
                   coalesce(launched_at, node.created_at) AS "began_at!",
                   coalesce(brought_by_owner OR instance_state = 'running', false) AS "runs!",
                   authority.certificate AS "authority?"
            FROM node LEFT JOIN authority ON authority.namespace_id = node.namespace_id
+           CROSS JOIN naming
            WHERE id = $1"#,
         id.0
     )
@@ -306,11 +308,7 @@ pub async fn record_probe(
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn settle(
-    conn: &mut PgConnection,
-    id: NodeId,
-    limits: Limits,
-) -> Result<Option<(NodeState, NodeState)>> {
+pub async fn settle(conn: &mut PgConnection, id: NodeId, limits: Limits) -> Result<Option<Change>> {
     let Some(host) = lock(conn, id).await? else {
         return Ok(None);
     };
@@ -328,11 +326,27 @@ pub async fn settle(
     )
     .execute(&mut *conn)
     .await?;
+    let mut news = None;
     if let Some(cluster) = host.cluster_id {
-        launched::tell(conn, id, state).await?;
+        news = launched::has_become(conn, id, state).await?;
         operation::wake(conn, cluster).await?;
     }
-    Ok(Some((host.state, state)))
+    Ok(Some(Change {
+        from: host.state,
+        to: state,
+        news,
+    }))
+}
+
+/// A change of a node's state.
+#[derive(Debug)]
+pub struct Change {
+    /// The state before.
+    pub from: NodeState,
+    /// The state after.
+    pub to: NodeState,
+    /// What is to be told of it once it is committed.
+    pub news: Option<News>,
 }
 
 /// A host whose engine is to be asked.

@@ -70,7 +70,14 @@ pub async fn ask_of_node(
     node: &Node,
     operation: NodeOperation,
 ) -> Result<ActionId> {
-    node.state.after(operation)?;
+    let state = match operation {
+        // Its turn in the upgrade of its cluster goes on although it is Deployed again after a restart.
+        NodeOperation::DockerUpgrade if upgrade::is_ordered(conn, node.id).await? => {
+            NodeState::Upgrading
+        }
+        _ => node.state,
+    };
+    state.after(operation)?;
     let waits = is_anything_open(conn, node.id.0).await?;
     let action = action::insert(
         conn,
@@ -170,6 +177,23 @@ pub async fn wake(conn: &mut PgConnection, cluster: ClusterId) -> Result<()> {
         Some(id) => site::wake(conn, id.into()).await,
         None => Ok(()),
     }
+}
+
+/// Whether anything that was asked of the cluster, or of one of its nodes, has not ended.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn is_anything_asked(conn: &mut PgConnection, cluster: ClusterId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM action
+               WHERE ended_at IS NULL
+                 AND (object_id = $1 OR object_id IN (SELECT id FROM node WHERE cluster_id = $1))
+           ) AS "asked!""#,
+        cluster.0
+    )
+    .fetch_one(conn)
+    .await?)
 }
 
 async fn is_anything_open(conn: &mut PgConnection, object: Uuid) -> Result<bool> {

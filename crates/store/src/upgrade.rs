@@ -1,6 +1,7 @@
 //! Upgrades of engines: one row for each node of an action, from its order to its end.
 
 use domain::{
+    action::ActionKind,
     ids::{ActionId, ClusterId, NodeId},
     state::NodeState,
     upgrade::{Order, Outcome, Report, Stage, Turn},
@@ -49,14 +50,52 @@ pub async fn order_first(
     }
 }
 
-/// Lets a node's turn begin, unless it is not deployed any more.
+/// Whether an order is under way on the node, whoever has asked for it.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn is_ordered(conn: &mut PgConnection, node: NodeId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM upgrade WHERE node_id = $1 AND ordered_at IS NOT NULL AND ended_at IS NULL
+           ) AS "ordered!""#,
+        node.0
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Whether the end of the node, or of its cluster, waits until the order has ended.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn does_an_end_wait(conn: &mut PgConnection, node: NodeId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM action
+               WHERE state = 'Pending'
+                 AND (object_id = $1 AND name = $2
+                      OR object_id = (SELECT cluster_id FROM node WHERE id = $1) AND name = $3)
+           ) AS "waits!""#,
+        node.0,
+        ActionKind::TerminateNode.as_str(),
+        ActionKind::TerminateCluster.as_str()
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Lets a node's turn begin, unless it is not deployed any more, or another order for it is under way.
 ///
 /// # Errors
 /// Postgres' own.
 pub async fn order(conn: &mut PgConnection, action: ActionId, node: NodeId) -> Result<()> {
     sqlx::query!(
         r#"WITH begun AS (
-               UPDATE node SET state = 'Upgrading' WHERE id = $2 AND state = 'Deployed' RETURNING docker_version
+               UPDATE node SET state = 'Upgrading'
+               WHERE id = $2 AND state = 'Deployed' AND NOT EXISTS (
+                   SELECT 1 FROM upgrade WHERE node_id = $2 AND ordered_at IS NOT NULL AND ended_at IS NULL)
+               RETURNING docker_version
            )
            UPDATE upgrade SET ordered_at = now(), version_before = begun.docker_version
            FROM begun WHERE action_id = $1 AND node_id = $2"#,
@@ -68,13 +107,19 @@ pub async fn order(conn: &mut PgConnection, action: ActionId, node: NodeId) -> R
     Ok(())
 }
 
-/// The turns of an action, in their order.
+/// The turns of an action, in their order. A node that is being upgraded for another action is `Upgrading`, also while it
+/// is `Deployed` again after a restart.
 ///
 /// # Errors
 /// Postgres' own.
 pub async fn turns(conn: &mut PgConnection, action: ActionId) -> Result<Vec<Turn>> {
     let rows = sqlx::query!(
-        r#"SELECT node_id, node.state, ordered_at, outcome, ended_at, failure
+        r#"SELECT node_id, ordered_at, outcome, ended_at, failure,
+                  CASE WHEN node.state = 'Deployed' AND EXISTS (
+                           SELECT 1 FROM upgrade other
+                           WHERE other.node_id = node.id AND other.action_id <> $1
+                             AND other.ordered_at IS NOT NULL AND other.ended_at IS NULL)
+                       THEN 'Upgrading' ELSE node.state END AS "state!"
            FROM upgrade JOIN node ON node.id = node_id
            WHERE action_id = $1 ORDER BY turn"#,
         action.0

@@ -1,8 +1,9 @@
 //! The hosts with an agent: their engines are asked now and then, and what is asked of those that their owners brought is
 //! carried out.
 //!
-//! Those are of no site, so every worker looks after them; a host that one of them is dealing with is left alone by the
-//! others. What is written follows from rows and from what the engine answers, so doing it twice does no harm.
+//! No site's lease is asked for: every worker looks after all of them, and a host that one of them is dealing with is left
+//! alone by the others. What is written follows from the row, which is locked, and from what the engine answers, so doing
+//! it twice does no harm.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use futures::{StreamExt, stream};
 use pki::{Authority, Certificate, Identity, SecretKey};
 use store::{
     PgPool,
-    host::{self, Due},
+    host::{self, Change, Due},
     operation::{self, OnNode},
 };
 use tokio_util::sync::CancellationToken;
@@ -120,12 +121,22 @@ impl Hosts {
         Ok(())
     }
 
-    async fn settle(&self, node: NodeId) -> Result<(), Error> {
+    /// Gives the node the state that follows from what is known of its host.
+    pub(crate) async fn settle(&self, node: NodeId) -> Result<(), Error> {
         let mut tx = self.pool.begin().await?;
         let changed = host::settle(&mut tx, node, self.settings.limits).await?;
         tx.commit().await?;
-        if let Some((from, to)) = changed {
-            info!(%node, %from, %to, "node changed");
+        self.tell(node, changed).await
+    }
+
+    async fn tell(&self, node: NodeId, changed: Option<Change>) -> Result<(), Error> {
+        let Some(Change { from, to, news }) = changed else {
+            return Ok(());
+        };
+        info!(%node, %from, %to, "node changed");
+        if let Some(news) = news {
+            let mut conn = self.pool.acquire().await?;
+            news.tell(&mut conn).await?;
         }
         Ok(())
     }
@@ -151,9 +162,7 @@ impl Hosts {
         host::record_probe(&mut tx, due.id, &due.address, answered.is_ok()).await?;
         let changed = host::settle(&mut tx, due.id, self.settings.limits).await?;
         tx.commit().await?;
-        if let Some((from, to)) = changed {
-            info!(node = %due.id, %from, %to, "node changed");
-        }
+        self.tell(due.id, changed).await?;
         Ok(match answered {
             Ok(()) => format!("The engine at {address} answers"),
             Err(why) => why.to_string(),

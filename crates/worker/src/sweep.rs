@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -22,11 +23,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Error, site::Site, strangers::Strangers};
+use crate::{Error, hosts::Hosts, site::Site, strangers::Strangers};
 
 /// A change that takes longer than this (an instance that is protected from its termination, say) is looked at as seldom
 /// as a site at rest.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// The nodes that are changing, each with its state, and with the address that its agent tells where that is another one.
+type Changing = BTreeMap<NodeId, (NodeState, Option<IpAddr>)>;
 
 /// What one sweep remembers of those before it.
 #[derive(Default)]
@@ -35,7 +39,7 @@ struct Memory {
     /// Nodes whose instance EC2 does not show, and since when.
     missing: HashMap<NodeId, Instant>,
     /// The nodes that were changing, and since when they have been these.
-    changing: BTreeMap<NodeId, NodeState>,
+    changing: Changing,
     changing_since: Option<Instant>,
 }
 
@@ -251,7 +255,7 @@ pub(crate) async fn apply(
                 store::cluster::want_one_less(&mut tx, node.cluster_id).await?;
             }
         }
-    } else if !see(site, &mut tx, node, state, addresses, instance).await? {
+    } else if !see(&mut tx, node, state, addresses, instance).await? {
         return Ok(());
     } else if state != node.state {
         info!(node = %node.id, instance = node.instance_id, from = %node.state, to = %state, "node changed");
@@ -264,13 +268,18 @@ pub(crate) async fn apply(
         }
     }
     tx.commit().await?;
+    // Where an agent is awaited, it may have called before this was seen.
+    if node.readiness == Readiness::Agent {
+        Hosts::new(site.pool.clone(), &site.config)
+            .settle(node.id)
+            .await?;
+    }
     site.stir(node.cluster_id);
     Ok(())
 }
 
-/// Writes down what was seen of a node that lives; where an agent is awaited, it may have called before this was seen.
+/// Writes down what was seen of a node that lives.
 async fn see(
-    site: &Site,
     tx: &mut store::PgConnection,
     node: &Watched,
     state: NodeState,
@@ -282,27 +291,24 @@ async fn see(
         addresses,
         instance: instance.map_or(InstanceState::Terminated, |instance| instance.state),
     };
-    if !store::node::observe(tx, node, &seen).await? {
-        return Ok(false);
-    }
-    if node.readiness == Readiness::Agent {
-        store::host::settle(tx, node.id, site.config.hosts.limits).await?;
-    }
-    Ok(true)
+    Ok(store::node::observe(tx, node, &seen).await?)
 }
 
-/// The nodes that are on their way from one state to another, and those that say that they are elsewhere.
-fn changing(nodes: &[Watched]) -> BTreeMap<NodeId, NodeState> {
-    let is_elsewhere = |node: &&Watched| {
-        node.state.exists() && node.told_ip.is_some() && node.told_ip != node.addresses.public_ip
-    };
-    let is_changing = |node: &&Watched| {
-        matches!(node.state, NodeState::Deploying | NodeState::Terminating) || is_elsewhere(node)
+/// The nodes that are on their way from one state to another, and those whose agents tell something else than EC2 has
+/// shown: that they are elsewhere, or that they run.
+fn changing(nodes: &[Watched]) -> Changing {
+    let is_elsewhere =
+        |node: &Watched| node.told_ip.is_some() && node.told_ip != node.addresses.public_ip;
+    let has_come_back =
+        |node: &Watched| node.is_heard && node.instance_state != Some(InstanceState::Running);
+    let is_changing = |node: &&Watched| match node.state {
+        NodeState::Deploying | NodeState::Terminating => true,
+        _ => is_elsewhere(node) || has_come_back(node),
     };
     nodes
         .iter()
         .filter(is_changing)
-        .map(|node| (node.id, node.state))
+        .map(|node| (node.id, (node.state, node.told_ip)))
         .collect()
 }
 

@@ -26,7 +26,9 @@ pub(crate) async fn carry_on(
             "the engine of node {node} was not upgraded: no order of this action is under way; ask again"
         ))));
     };
+    let is_to_end = store::upgrade::does_an_end_wait(tx, node).await?;
     let situation = Situation {
+        is_to_end,
         state: host.state,
         contact: host.contact,
         can_be_asked: host.engine_address.is_some() && host.public_cert.is_some(),

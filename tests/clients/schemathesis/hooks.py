@@ -9,7 +9,11 @@ CATALOGUE = (
     r'^region: there is no region ".*"|^node_type: (there is no node type ".*"|".*" is offered in no zone of )'
     # No schema can say that the key is of the type that stands before it.
     r"|^ssh_authorized_keys(\[\d+\])?: "
+    # Whether there is a place to call home is the installation's.
+    r"|^readiness: agents do not know where to call home"
 )
+# One or the other is to be given, and AWS says whether it is worth anything.
+CREDENTIALS = r"^(role_arn|access_key_id|secret_access_key): |^Invalid AWS credentials or insufficient EC2 permissions"
 
 
 @schemathesis.check
@@ -19,5 +23,10 @@ def refusal_of_what_is_well_formed_has_its_reason(ctx, response, case):
         return
     operation = case.operation.definition.raw["operationId"]
     error = response.json()["error"]
-    reason = CATALOGUE if operation == "create_node_cluster" else STATE
+    reasons = {
+        "create_node_cluster": CATALOGUE,
+        "get_launch_options": CATALOGUE,
+        "put_credentials": CREDENTIALS,
+    }
+    reason = reasons.get(operation, STATE)
     assert re.match(reason, error), f"{operation}: {error}"

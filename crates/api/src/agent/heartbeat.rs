@@ -158,13 +158,15 @@ pub(crate) async fn heartbeat(
     if state != heard.state {
         // A row is locked, and an event written, only where something changes.
         let mut tx = app.pool.begin().await?;
-        host::settle(&mut tx, node, limits).await?;
+        let changed = host::settle(&mut tx, node, limits).await?;
         let settled = host::get(&mut tx, node).await?;
         tx.commit().await?;
+        super::tell(&app, changed.and_then(|changed| changed.news)).await?;
         state = settled.map_or(state, |host| host.state);
     }
     let mut order = None;
-    if heard.is_upgraded {
+    // To an agent the state alone is an order, whose id it must be told.
+    if heard.is_upgraded || state == NodeState::Upgrading {
         let mut tx = app.pool.begin().await?;
         let told = upgrade::tell(&mut tx, node, report.as_ref()).await?;
         tx.commit().await?;

@@ -6,7 +6,7 @@
 use domain::{cluster::Invalid, host::validate_word};
 use store::{
     PgConnection,
-    host::{self, LaunchToken},
+    host::{self, LaunchToken, News},
 };
 
 use super::{
@@ -18,7 +18,8 @@ use crate::{App, authority, error::ApiError};
 /// The member of the body that names the instance.
 pub(super) const INSTANCE_ID: &str = "instance_id";
 
-/// Registers the machine as the node of this instance, which must be of the token's launch.
+/// Registers the machine as the node of this instance, which must be of the token's launch. Answers also with what is to
+/// be told of it once it is committed.
 ///
 /// # Errors
 /// 401 where it is not, or where another machine has registered as it; 503 as long as nobody can say; 400 where the
@@ -30,7 +31,7 @@ pub(super) async fn register(
     presented: &Presented,
     instance_id: Option<String>,
     agent_version: &str,
-) -> Result<AgentNode, ApiError> {
+) -> Result<(AgentNode, Option<News>), ApiError> {
     let instance_id = instance_id.ok_or_else(|| {
         Invalid::new(
             INSTANCE_ID,
@@ -61,7 +62,7 @@ pub(super) async fn register(
     }
     authority::ensure(app, conn, token.namespace_id).await?;
     let own = pki::fresh_token().map_err(|error| ApiError::Authority(error.into()))?;
-    host::give_token(
+    let news = host::give_token(
         conn,
         launched.node,
         token.namespace_id,
@@ -72,5 +73,5 @@ pub(super) async fn register(
     .await?;
     tracing::info!(node = %launched.node, instance_id, from = presented.from, "a launched node has called home");
     let node = super::read(conn, launched.node).await?;
-    Ok(node.with_token(own))
+    Ok((node.with_token(own), news))
 }

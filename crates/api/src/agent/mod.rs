@@ -15,9 +15,21 @@ pub(crate) mod register;
 mod wire;
 
 use domain::ids::NodeId;
-use store::{PgConnection, host};
+use store::{
+    PgConnection,
+    host::{self, News},
+};
 
-use crate::error::ApiError;
+use crate::{App, error::ApiError};
+
+/// Tells the log of a cluster's action what has become of its node, once that is committed.
+async fn tell(app: &App, news: Option<News>) -> Result<(), ApiError> {
+    if let Some(news) = news {
+        let mut connection = app.pool.acquire().await?;
+        news.tell(&mut connection).await?;
+    }
+    Ok(())
+}
 
 /// The host of a node.
 async fn read(conn: &mut PgConnection, id: NodeId) -> Result<wire::AgentNode, ApiError> {

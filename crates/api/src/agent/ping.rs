@@ -60,8 +60,9 @@ pub(crate) async fn ping(
     let reachable = answered.is_ok();
     let mut tx = app.pool.begin().await?;
     host::record_probe(&mut tx, agent.node, &address.to_string(), reachable).await?;
-    host::settle(&mut tx, agent.node, app.hosts.limits).await?;
+    let changed = host::settle(&mut tx, agent.node, app.hosts.limits).await?;
     tx.commit().await?;
+    super::tell(&app, changed.and_then(|changed| changed.news)).await?;
     Ok(Json(Reachability { reachable }))
 }
 

@@ -72,7 +72,7 @@ pub(crate) async fn register(
                 UNKNOWN
             })?;
         presented.is_right(&app);
-        let answer = launched::register(
+        let (answer, news) = launched::register(
             &app,
             &mut tx,
             &launch,
@@ -82,6 +82,7 @@ pub(crate) async fn register(
         )
         .await?;
         tx.commit().await?;
+        super::tell(&app, news).await?;
         return Ok((StatusCode::CREATED, Json(answer)));
     };
     presented.is_right(&app);

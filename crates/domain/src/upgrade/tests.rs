@@ -28,6 +28,7 @@ fn heard(now: i64) -> Situation<'static> {
         },
         can_be_asked: true,
         agent_version: Some("0.1.0"),
+        is_to_end: false,
         now: at(now),
     }
 }
@@ -57,6 +58,16 @@ fn an_order_is_waited_for_until_the_agent_has_reported_and_the_engine_answers() 
     let mut unreachable = heard(2);
     unreachable.state = NodeState::Unreachable;
     assert_eq!(step(&done, unreachable), Next::Wait);
+}
+
+#[test]
+fn an_order_does_not_hold_up_the_end_of_its_node() {
+    let mut node = heard(1);
+    node.is_to_end = true;
+    for is_told in [false, true] {
+        let said = why(step(&order(is_told, None), node));
+        assert!(said.contains("is to be terminated"), "{said}");
+    }
 }
 
 #[test]

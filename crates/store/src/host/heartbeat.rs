@@ -109,7 +109,7 @@ pub async fn hear(conn: &mut PgConnection, beats: &[Beat], limits: Limits) -> Re
            )
            SELECT beat.place AS "place!", node_token.sha256 IS NOT NULL AS "is_known!",
                   coalesce(node_token.node_id = beat.node_id, false) AS "is_its_own!", owner.state AS "state?",
-                  heard.external_fqdn AS "external_fqdn?", heard.is_reachable AS "is_reachable?",
+                  coalesce(heard.id || '.node.' || naming.domain, heard.external_fqdn) AS "external_fqdn?", heard.is_reachable AS "is_reachable?",
                   heard.heartbeat_at AS "heartbeat_at?", heard.began_at AS "began_at?",
                   heard.deployed_at AS "deployed_at?", coalesce(heard.has_moved, false) AS "has_moved!",
                   coalesce(heard.runs, false) AS "runs!", heard.state AS "heard_state?", now() AS "now!",
@@ -121,6 +121,7 @@ pub async fn hear(conn: &mut PgConnection, beats: &[Beat], limits: Limits) -> Re
            LEFT JOIN node_token ON node_token.sha256 = beat.sha256
            LEFT JOIN node owner ON owner.id = node_token.node_id
            LEFT JOIN heard ON heard.place = beat.place
+           CROSS JOIN naming
            ORDER BY beat.place"#,
         &columns.tokens,
         &columns.nodes,

@@ -1,13 +1,13 @@
 //! The hosts that Berth launches: they register with the token of their launch, as the instance that they are.
 
 use domain::{
-    ids::{LaunchId, NamespaceId, NodeId},
+    ids::{ActionId, LaunchId, NamespaceId, NodeId},
     state::NodeState,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::Result;
+use crate::{Result, action};
 
 /// The token of a launch as it is presented.
 #[derive(Debug, Clone)]
@@ -88,8 +88,8 @@ pub async fn lock_launched(
     }))
 }
 
-/// Gives a launched node, which is locked, a token of its own instead of one that it may have been given before, and tells
-/// the log of its cluster's action that it has called home.
+/// Gives a launched node, which is locked, a token of its own instead of one that it may have been given before. Answers
+/// with the news that it has called home.
 ///
 /// # Errors
 /// Postgres' own.
@@ -100,7 +100,7 @@ pub async fn give_token(
     sha256: &[u8],
     from: &str,
     agent_version: &str,
-) -> Result<()> {
+) -> Result<Option<News>> {
     sqlx::query!(
         r#"INSERT INTO node_token (id, namespace_id, sha256, node_id, used_at, used_from)
            VALUES ($1, $2, $3, $4, now(), $5)
@@ -122,31 +122,63 @@ pub async fn give_token(
     .execute(&mut *conn)
     .await?;
     let what = format!("has called home from {from}");
-    log(conn, node, &what, false).await
+    news(conn, node, &what, false).await
 }
 
-/// Tells the log of the cluster's action that the node has taken this state.
+/// Something about a node that the log of what is under way on its cluster is to tell.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct News {
+    action: ActionId,
+    line: String,
+}
+
+impl News {
+    /// Tells it, after the transaction that it is about: that one has locked the node, and a log locks its action, which
+    /// others lock before nodes.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub async fn tell(self, conn: &mut PgConnection) -> Result<()> {
+        action::log(conn, self.action, &self.line).await
+    }
+}
+
+/// The news that the node has taken this state; none where nothing is under way on its cluster.
 ///
 /// # Errors
 /// Postgres' own.
-pub(super) async fn tell(conn: &mut PgConnection, node: NodeId, state: NodeState) -> Result<()> {
-    log(conn, node, &format!("is {state}"), true).await
+pub(super) async fn has_become(
+    conn: &mut PgConnection,
+    node: NodeId,
+    state: NodeState,
+) -> Result<Option<News>> {
+    news(conn, node, &format!("is {state}"), true).await
 }
 
-/// A line about the node in the log of what is under way on its cluster, if anything is.
-async fn log(conn: &mut PgConnection, node: NodeId, what: &str, with_address: bool) -> Result<()> {
-    sqlx::query!(
-        r#"INSERT INTO action_log (action_id, line)
-           SELECT cluster.action_id,
-                  'Node ' || node.id || ' (' || coalesce(instance_id, 'no instance') || ') ' || $2
-                  || CASE WHEN $3 THEN coalesce(' at ' || engine_address, '') ELSE '' END
+async fn news(
+    conn: &mut PgConnection,
+    node: NodeId,
+    what: &str,
+    with_address: bool,
+) -> Result<Option<News>> {
+    let row = sqlx::query!(
+        r#"SELECT cluster.action_id AS "action_id!", instance_id, engine_address
            FROM node JOIN cluster ON cluster.id = node.cluster_id
            WHERE node.id = $1 AND cluster.action_id IS NOT NULL"#,
-        node.0,
-        what,
-        with_address
+        node.0
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(())
+    Ok(row.map(|row| {
+        let instance = row.instance_id.as_deref().unwrap_or("no instance");
+        let mut line = format!("Node {node} ({instance}) {what}");
+        if let Some(address) = row.engine_address.filter(|_| with_address) {
+            line.push_str(&format!(" at {address}"));
+        }
+        News {
+            action: row.action_id.into(),
+            line,
+        }
+    }))
 }

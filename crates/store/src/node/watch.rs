@@ -37,6 +37,8 @@ pub struct Watched {
     pub instance_state: Option<InstanceState>,
     /// The address that its agent tells.
     pub told_ip: Option<IpAddr>,
+    /// Whether its agent was heard since its instance was last seen not to run.
+    pub is_heard: bool,
 }
 
 /// Where a node can be reached.
@@ -69,7 +71,8 @@ pub async fn watched(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Watche
     let rows = sqlx::query!(
         r#"SELECT node.id, node.cluster_id AS "cluster_id!", node.state, instance_id AS "instance_id!", external_fqdn,
                   public_ip, private_ips AS "private_ips: Json<Vec<PrivateIp>>",
-                  cluster.readiness, instance_state, told_ip, masklen(launch.subnet_cidr) AS "subnet_prefix!",
+                  cluster.readiness, instance_state, told_ip, heartbeat_at IS NOT NULL AS "is_heard!",
+                  masklen(launch.subnet_cidr) AS "subnet_prefix!",
                   extract(epoch FROM now() - coalesce(launched_at, node.created_at))::bigint AS "known_for!"
            FROM node
            JOIN cluster ON cluster.id = node.cluster_id
@@ -96,6 +99,7 @@ pub async fn watched(conn: &mut PgConnection, site: SiteId) -> Result<Vec<Watche
                 readiness: row.readiness.parse()?,
                 instance_state: row.instance_state.as_deref().map(str::parse).transpose()?,
                 told_ip: row.told_ip.and_then(|ip| ip.parse().ok()),
+                is_heard: row.is_heard,
             })
         })
         .collect()

@@ -85,7 +85,7 @@ impl From<aws::Error> for Stop {
 /// # Errors
 /// What made an attempt fail that is worth another one later.
 pub(crate) async fn run(site: &Arc<Site>, cluster: ClusterId) -> Result<Rest, Error> {
-    operations::carry_on(site, cluster).await?;
+    let is_asked = operations::carry_on(site, cluster).await?;
     // The network is looked at once in a pass, and kept while waiting. Launches that are decided are taken off its
     // free addresses.
     let mut network = site
@@ -113,6 +113,8 @@ pub(crate) async fn run(site: &Arc<Site>, cluster: ClusterId) -> Result<Rest, Er
         let step = next_step(&look.view);
         debug!(?step);
         let outcome = match step {
+            // What was asked of its engines takes minutes.
+            Step::Rest if is_asked => return Ok(Rest::Waiting),
             Step::Rest => return Ok(Rest::Quiet),
             Step::Wait(_) => {
                 if let Some(kept) = network {

@@ -18,8 +18,8 @@ use store::{
 use crate::{Error, hosts::Hosts, site::Site, sweep, upgrade};
 
 /// Carries on every operation that is under way on a node of the cluster by itself, and the upgrade of the cluster; then
-/// begins what waited and need not wait any more.
-pub(crate) async fn carry_on(site: &Site, cluster: ClusterId) -> Result<(), Error> {
+/// begins what waited and need not wait any more. Answers whether anything is under way or waits still.
+pub(crate) async fn carry_on(site: &Site, cluster: ClusterId) -> Result<bool, Error> {
     let mut conn = site.pool.acquire().await?;
     let under_way = store::operation::under_way_on_nodes(&mut conn, cluster).await?;
     drop(conn);
@@ -33,7 +33,8 @@ pub(crate) async fn carry_on(site: &Site, cluster: ClusterId) -> Result<(), Erro
     for object in free {
         begin(site, cluster, object).await?;
     }
-    Ok(())
+    let mut conn = site.pool.acquire().await?;
+    Ok(store::operation::is_anything_asked(&mut conn, cluster).await?)
 }
 
 async fn begin(site: &Site, cluster: ClusterId, object: Free) -> Result<(), Error> {
