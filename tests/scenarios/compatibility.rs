@@ -7,7 +7,7 @@ use serde_json::Value;
 const PAGE: &str = include_str!("../../docs/COMPATIBILITY.md");
 const VERDICTS: [&str; 3] = ["as documented", "inferred", "not offered"];
 /// Schemas of the specification that are no objects of Docker Cloud's: envelopes, requests, and Berth's own.
-const NOT_LISTED: [&str; 17] = [
+const NOT_LISTED: [&str; 18] = [
     "AgentAnnouncement",
     "ApiKeyWish",
     "ErrorBody",
@@ -24,6 +24,7 @@ const NOT_LISTED: [&str; 17] = [
     "QuotaWish",
     "Registration",
     "Service",
+    "UpgradeReport",
     "UserWish",
 ];
 

@@ -116,10 +116,6 @@ pub fn next(order: &Order, node: Situation<'_>, is_canceling: bool, settings: &S
     if !node.state.is_live() {
         return failed("the node was terminated".to_owned());
     }
-    // Nobody needs what comes of it any more, and it costs money.
-    if node.is_to_end && order.report.is_none() {
-        return failed("the node is to be terminated".to_owned());
-    }
     let minutes = settings.upgrade.num_minutes();
     let is_late = node.now - order.ordered_at > settings.upgrade;
     let silence = silence(node, settings);
@@ -135,12 +131,19 @@ pub fn next(order: &Order, node: Situation<'_>, is_canceling: bool, settings: &S
         )),
         Some(Ok(_)) => Next::Wait,
         None if !order.is_told && is_canceling => Next::Withdraw,
-        None if is_late => failed(format!(
-            "its agent has not reported an end within {minutes} minutes; upgrade.log on the node may say why"
-        )),
-        // One that was told may be restarting its machine.
-        None if !order.is_told => silence.map_or(Next::Wait, failed),
-        None => Next::Wait,
+        None => {
+            // One that was told may be silent: it may be restarting its machine.
+            let is_unheard = silence.filter(|_| !order.is_told);
+            // Nobody needs what comes of it any more, and the node costs money.
+            let ends = node
+                .is_to_end
+                .then(|| "the node is to be terminated".to_owned());
+            let takes_too_long = is_late.then(|| {
+                format!("its agent has not reported an end within {minutes} minutes; upgrade.log on the node may say why")
+            });
+            let why = is_unheard.or(ends).or(takes_too_long);
+            why.map_or(Next::Wait, failed)
+        }
     }
 }
 

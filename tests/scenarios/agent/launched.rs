@@ -269,3 +269,28 @@ async fn a_cluster_of_images_without_an_agent_is_deployed_when_its_instances_run
     );
     world.finish().await;
 }
+
+#[tokio::test]
+async fn with_a_hosted_zone_the_engines_certificate_bears_the_name_that_users_are_told() {
+    let world = World::with(Options {
+        with_agents: true,
+        with_names: true,
+        ..Options::default()
+    })
+    .await;
+    let (cluster, action) = launched(&world, 1).await;
+    let instance = world.instances(REGION).remove(0);
+    let mut host = Host::launched(&world, &instance);
+    let told = host.register_as(&instance.id).await.expect(201);
+    let node = world.fetch(&host.uri()).await;
+    let domain = &world.zone.as_ref().unwrap().domain;
+    let name = format!("{}.node.{domain}", host.uuid);
+    assert_eq!(
+        (&told.body["external_fqdn"], &node["external_fqdn"]),
+        (&json!(name), &json!(name))
+    );
+    host.announce().await.expect(200);
+    let heard = host.heartbeat(json!({})).await.expect(200);
+    assert_eq!(heard.body["external_fqdn"], json!(name));
+    give_up(world, &cluster, &action).await;
+}
