@@ -240,7 +240,7 @@ async fn try_out(
     let regions: Vec<_> = catalogue.regions.iter().map(|it| it.name.clone()).collect();
     match links::check(clouds, &candidate, &regions).await {
         Ok(()) => Ok(identity.account),
-        Err(Refusal::Invalid(why)) => Err(ApiError::Invalid(why)),
+        Err(Refusal::Invalid { why, .. }) => Err(ApiError::Invalid(why)),
         Err(Refusal::NoAnswer(why)) => Err(ApiError::NoAnswerOfAws(why)),
     }
 }
