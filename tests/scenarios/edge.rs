@@ -135,7 +135,7 @@ async fn agents_of_removed_nodes_are_no_guessers() {
     let made = ask(Method::POST, "/api/agent/v1/node/".to_owned()).send();
     let node: serde_json::Value = made.await.unwrap().json().await.unwrap();
     let own = node["resource_uri"].as_str().unwrap().to_owned();
-    sqlx::query("UPDATE node SET state = 'Terminated'")
+    sqlx::query("UPDATE node SET state = 'Terminated', destroyed_at = now()")
         .execute(&world.pool)
         .await
         .unwrap();
