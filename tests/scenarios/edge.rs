@@ -142,9 +142,9 @@ async fn agents_of_removed_nodes_are_no_guessers() {
     let beat = json!({"agent_version": "1", "cpu": 1, "memory": 1, "disk": 1, "containers": 0, "private_ips": []});
     for _ in 0..5 {
         let asked = ask(Method::GET, own.clone()).send().await.unwrap();
-        assert_eq!(asked.status(), 404);
+        assert_eq!(asked.status(), 401);
         let beating = ask(Method::POST, format!("{own}heartbeat/")).body(beat.to_string());
-        assert_eq!(beating.send().await.unwrap().status(), 404);
+        assert_eq!(beating.send().await.unwrap().status(), 401);
     }
     // Who guesses from there has as many guesses as ever.
     let guesser = world.client.as_user("dev", "guess");
