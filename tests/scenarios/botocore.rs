@@ -205,14 +205,20 @@ async fn every_request_of_berth_is_sound_by_botocores_model_and_none_is_new() {
 
 #[test]
 fn the_iam_policies_allow_exactly_what_berth_uses() {
+    // Names are given in the operator's own zone, with the server's own credentials.
+    let is_name = |action: &&str| action.starts_with("route53:");
     let needed = USED
         .into_iter()
-        .filter(|action| !action.starts_with("sts:"));
+        .filter(|action| !action.starts_with("sts:") && !is_name(action));
     assert_eq!(
         allowed(IAM_POLICY),
         needed.chain([PASS_ROLE]).map(str::to_owned).collect()
     );
-    assert_eq!(allowed(SERVER_IAM_POLICY), [ASSUME_ROLE.to_owned()].into());
+    let servers = USED.into_iter().filter(is_name).chain([ASSUME_ROLE]);
+    assert_eq!(
+        allowed(SERVER_IAM_POLICY),
+        servers.map(str::to_owned).collect()
+    );
 }
 
 fn allowed(document: &str) -> BTreeSet<String> {

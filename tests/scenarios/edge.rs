@@ -119,6 +119,41 @@ async fn agents_are_not_slowed_down_by_the_rates_of_users() {
 }
 
 #[tokio::test]
+async fn agents_of_removed_nodes_are_no_guessers() {
+    let world = world(|edge| api::Edge {
+        failed_logins_per_minute: 1,
+        ..edge
+    })
+    .await;
+    let token = fresh_token(&world).await;
+    let http = reqwest::Client::new();
+    let base = &world.client.base;
+    let ask = |method: Method, path: String| {
+        let asked = http.request(method, format!("{base}{path}"));
+        asked.header("authorization", format!("TutumAgentToken {token}"))
+    };
+    let made = ask(Method::POST, "/api/agent/v1/node/".to_owned()).send();
+    let node: serde_json::Value = made.await.unwrap().json().await.unwrap();
+    let own = node["resource_uri"].as_str().unwrap().to_owned();
+    sqlx::query("UPDATE node SET state = 'Terminated', destroyed_at = now()")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let beat = json!({"agent_version": "1", "cpu": 1, "memory": 1, "disk": 1, "containers": 0, "private_ips": []});
+    for _ in 0..5 {
+        let asked = ask(Method::GET, own.clone()).send().await.unwrap();
+        assert_eq!(asked.status(), 401);
+        let beating = ask(Method::POST, format!("{own}heartbeat/")).body(beat.to_string());
+        assert_eq!(beating.send().await.unwrap().status(), 401);
+    }
+    // Who guesses from there has as many guesses as ever.
+    let guesser = world.client.as_user("dev", "guess");
+    guesser.get(CLUSTERS).await.expect(401);
+    guesser.get(CLUSTERS).await.expect(429);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_user_who_asks_too_much_waits_and_nobody_else_does() {
     let world = world(|edge| api::Edge {
         requests_per_second: 1,
@@ -234,7 +269,8 @@ async fn an_address_has_no_more_connections_than_it_may() {
     world.finish().await;
 }
 
-#[tokio::test]
+// The test itself waits for what the service does not say.
+#[tokio::test(flavor = "multi_thread")]
 async fn further_connections_than_there_may_be_wait_for_their_turn() {
     let world = world(|edge| api::Edge {
         connections: 1,
@@ -245,6 +281,18 @@ async fn further_connections_than_there_may_be_wait_for_their_turn() {
     let mut second = connect(&world.client);
     second
         .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    // A server that took both would answer well within this.
+    second
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    let early = second.read(&mut [0]).unwrap_err().kind();
+    assert!(
+        matches!(early, ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        "{early}"
+    );
+    second
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     drop(first);
     let said = String::from_utf8(rest(second).await).unwrap();

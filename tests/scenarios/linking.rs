@@ -187,6 +187,32 @@ async fn nobody_gets_in_by_a_role_of_somebody_elses() {
 }
 
 #[tokio::test]
+async fn a_role_that_does_not_ask_for_the_external_id_is_not_linked() {
+    let world = strict_world().await;
+    let client = &world.client;
+    let mut open = trust("");
+    let statement = open["Statement"][0].as_object_mut().unwrap();
+    statement.remove("Condition").unwrap();
+    let role_arn = world.make_role(THEIRS, &open).await;
+    let body = json!({"role_arn": role_arn});
+    let refused = client.put(CREDENTIALS, &body).await.expect(400);
+    let words = refused.error();
+    assert!(
+        words.starts_with("the role's trust policy does not ask for the external id "),
+        "{words}"
+    );
+    assert!(words.contains(&role_arn), "{words}");
+    assert!(words.contains("`berth aws policy`"), "{words}");
+    let shown = client.get(CREDENTIALS).await.expect(200).body;
+    assert_eq!(shown["kind"], "none");
+    // The way out leads out.
+    let id = external_id(client).await;
+    world.change_trust(THEIRS, &trust(&id)).await;
+    client.put(CREDENTIALS, &body).await.expect(201);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn the_servers_own_credentials_are_for_those_whom_the_operator_names() {
     let world = World::with(Options {
         ambient: Ambient::read("dev"),

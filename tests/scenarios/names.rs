@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use aws::{Record, RecordChange};
 use serde_json::{Value, json};
 use sim::{Fault, FaultRule};
-use tests::{ACCOUNT, IAM_POLICY, Moto, Options, Process, Shift, WorkerProcess, World, wait_for};
+use tests::{ACCOUNT, Moto, Options, Process, Shift, WorkerProcess, World, wait_for, whole_policy};
 
 const REGION: &str = "us-east-1";
 const CHANGE: &str = "ChangeResourceRecordSets";
@@ -26,7 +26,7 @@ fn text<'a>(object: &'a Value, field: &str) -> &'a str {
 }
 
 fn policy_without_names() -> Value {
-    let mut policy: Value = serde_json::from_str(IAM_POLICY).unwrap();
+    let mut policy = whole_policy();
     let statements = policy["Statement"].as_array_mut().unwrap();
     statements.retain(|statement| !statement["Action"].to_string().contains("route53:"));
     policy
@@ -34,9 +34,8 @@ fn policy_without_names() -> Value {
 
 /// What Berth may do of Route 53.
 fn allow_names(world: &World, is_allowed: bool) {
-    let whole = serde_json::from_str(IAM_POLICY).unwrap();
     let policy = if is_allowed {
-        whole
+        whole_policy()
     } else {
         policy_without_names()
     };

@@ -261,6 +261,20 @@ async fn keys_have_a_role_an_end_and_a_last_use_and_can_be_revoked() {
     };
     assert!(named(&list.body, "ci").unwrap()["last_used"].is_string());
 
+    // Nor one that outlives their own.
+    let short = json!({"name": "short", "days": 2});
+    let short = world.client.post(KEYS, &short).await.expect(201).body;
+    let short = world.client.as_user("dev", short["key"].as_str().unwrap());
+    for longer in [json!({}), json!({"days": 3})] {
+        let said = short.post(KEYS, &longer).await.expect(400);
+        assert!(
+            said.error().starts_with("days: the key would outlive "),
+            "{}",
+            said.text
+        );
+    }
+    short.post(KEYS, &json!({"days": 1})).await.expect(201);
+
     // It is noted once a minute, however often it is used.
     sqlx::query("UPDATE api_key SET last_used_at = now() - interval '50 seconds'")
         .execute(&world.pool)
@@ -307,6 +321,65 @@ async fn keys_have_a_role_an_end_and_a_last_use_and_can_be_revoked() {
         .delete(&format!("{KEYS}{own}/"))
         .await
         .expect(409);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_is_removed_leaves_no_credentials_and_no_organization_without_an_admin() {
+    let world = still_world().await;
+    acme(&world).await;
+    let said = berth(&world, &["user", "remove", "ada"]).await.unwrap_err();
+    assert!(
+        said.contains("\"acme\" would have no admin any more"),
+        "{said}"
+    );
+    let ada = world.client.as_user("ada", "ada");
+    ada.get(CLUSTERS).await.expect(200);
+    let key = json!({"access_key_id": "111122223333", "secret_access_key": "s3cr3t"});
+    let credentials = "/api/infra/v1/provider/aws/credentials/";
+    ada.put(credentials, &key).await.expect(201);
+    let sealed = || async {
+        let count = "SELECT count(*) FROM account_link WHERE sealed_secret IS NOT NULL OR check_at IS NOT NULL";
+        sqlx::query_scalar::<_, i64>(count)
+            .fetch_one(&world.pool)
+            .await
+            .unwrap()
+    };
+    assert_eq!(sealed().await, 1);
+    berth(&world, &["org", "member", "acme", "wim", "admin"])
+        .await
+        .unwrap();
+    berth(&world, &["user", "remove", "ada"]).await.unwrap();
+    assert_eq!(sealed().await, 0);
+
+    // Two who remove one admin each do not leave it without any.
+    berth(&world, &["org", "member", "acme", "rea", "admin"])
+        .await
+        .unwrap();
+    let (one, other) = tokio::join!(
+        berth(&world, &["user", "remove", "wim"]),
+        berth(&world, &["user", "remove", "rea"]),
+    );
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    let admins: i64 = sqlx::query_scalar("SELECT count(*) FROM member WHERE role = 'admin'")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(admins, 1);
+
+    // Who was found just before the removal is not taken in after it.
+    let mut connection = world.pool.acquire().await.unwrap();
+    let organization = store::people::organization(&mut connection, "acme");
+    let organization = organization.await.unwrap().unwrap();
+    let id: uuid::Uuid = sqlx::query_scalar("SELECT id FROM users WHERE name = 'ada'")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    let admin = domain::role::Role::Admin;
+    let taken = store::people::set_member(&mut connection, organization, id.into(), admin);
+    let said = taken.await.unwrap_err().to_string();
+    assert!(said.contains("was removed"), "{said}");
+    drop(connection);
     world.finish().await;
 }
 

@@ -55,7 +55,7 @@ impl World {
         self.iam(account, "UpdateAssumeRolePolicy", &changed).await;
     }
 
-    /// Twelve digits are an access key of the account's owner in the simulator, and in moto of that account as well.
+    /// Twelve digits are an access key of the account's owner in the simulator; moto is told the account.
     async fn iam(&self, account: &str, action: &str, parameters: &[(&str, &str)]) -> String {
         self.aws_call_as(account, "iam", "us-east-1", action, parameters)
             .await

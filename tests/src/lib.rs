@@ -52,4 +52,6 @@ pub use shift::Shift;
 pub use socket::{Heard, Socket};
 pub use users::add_user;
 pub use worker_process::WorkerProcess;
-pub use world::{ACCOUNT, IAM_POLICY, Options, SERVER_IAM_POLICY, World, theirs, wait_for};
+pub use world::{
+    ACCOUNT, IAM_POLICY, Options, SERVER_IAM_POLICY, World, theirs, wait_for, whole_policy,
+};

@@ -38,6 +38,18 @@ pub const ACCOUNT: &str = "123456789012";
 pub const IAM_POLICY: &str = include_str!("../../docs/iam-policy.json");
 /// What the server's own access key may do besides, so that roles can be linked.
 pub const SERVER_IAM_POLICY: &str = include_str!("../../docs/iam-policy-server.json");
+
+/// Both, as the server's own credentials have them that clusters are launched with, too.
+///
+/// # Panics
+/// Where a document is not JSON.
+pub fn whole_policy() -> Value {
+    let mut policy: Value = serde_json::from_str(IAM_POLICY).expect("a policy document");
+    let more: Value = serde_json::from_str(SERVER_IAM_POLICY).expect("another one");
+    let statements = policy["Statement"].as_array_mut().expect("statements");
+    statements.extend(more["Statement"].as_array().cloned().unwrap_or_default());
+    policy
+}
 /// The access key of the account's owner, who may do everything.
 pub(crate) const OWNER_ACCESS_KEY: &str = "owner";
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -233,13 +245,8 @@ impl World {
                 let listener = bind(ANYWHERE).await.expect("a free port");
                 let sim =
                     SimServer::start(Simulator::new(options.sim), listener).expect("a simulator");
-                let mut policy: Value =
-                    serde_json::from_str(IAM_POLICY).expect("a policy document");
-                let more: Value = serde_json::from_str(SERVER_IAM_POLICY).expect("another one");
-                let statements = policy["Statement"].as_array_mut().expect("statements");
-                statements.extend(more["Statement"].as_array().cloned().unwrap_or_default());
                 sim.simulator
-                    .set_policy(SIM_ACCESS_KEY, Some(&policy))
+                    .set_policy(SIM_ACCESS_KEY, Some(&whole_policy()))
                     .expect("a policy that can be evaluated");
                 let endpoint = sim.endpoint();
                 (Some(sim), endpoint)
@@ -455,6 +462,8 @@ impl World {
         let query =
             reqwest::Url::parse_with_params(&self.endpoint.url, &pairs).expect("parameters");
         let scope = format!("{access_key}/20260101/{region}/{service}/aws4_request");
+        let is_account = access_key.len() == 12 && access_key.bytes().all(|b| b.is_ascii_digit());
+        let account = if is_account { access_key } else { ACCOUNT };
         let response = reqwest::Client::new()
             .post(&self.endpoint.url)
             .header("content-type", "application/x-www-form-urlencoded")
@@ -462,6 +471,8 @@ impl World {
                 "authorization",
                 format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
             )
+            // moto takes it where it knows no account of the key.
+            .header("x-moto-account-id", account)
             .body(query.query().unwrap_or_default().to_owned())
             .send()
             .await

@@ -18,6 +18,7 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use chrono::{DateTime, Utc};
 use domain::{
     ids::{KeyId, NamespaceId, UserId},
     role::{Denied, Role},
@@ -107,6 +108,11 @@ impl Caller {
     /// What that key may do at most.
     pub(crate) fn key_role(&self) -> Role {
         self.principal.key_role
+    }
+
+    /// From when on that key is worth nothing.
+    pub(crate) fn key_expires_at(&self) -> Option<DateTime<Utc>> {
+        self.principal.key_expires_at
     }
 
     /// What a stream needs in order to stay open.

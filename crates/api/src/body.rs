@@ -71,9 +71,10 @@ impl JsonBody {
             Value::Object(members) => members,
             Value::Null => Map::new(),
             other => {
+                // Its kind alone: a body may be a secret as a whole.
                 return Err(format!(
                     "the body must be a JSON object, not {}",
-                    quote(&other)
+                    kind(&other)
                 ));
             }
         };
@@ -223,6 +224,17 @@ fn wrong(path: impl Into<String>, value: &Value, expected: &str) -> Invalid {
     Invalid::new(path, format!("{} is not {expected}", quote(value)))
 }
 
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
 fn quote(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(QUOTED_CHARACTERS) {
@@ -254,7 +266,14 @@ mod tests {
     fn broken_json_is_refused_with_the_place() {
         assert!(refusal(b"{\"name\": }").contains("line 1 column 10"));
         assert!(refusal(b"{\"a\": \xff}").contains("UTF-8"));
-        assert!(refusal(b"[1]").contains("must be a JSON object, not [1]"));
+        for (body, kind) in [
+            ("[1]", "a list"),
+            ("\"s3cr3t\"", "a text"),
+            ("1", "a number"),
+        ] {
+            let words = format!("the body must be a JSON object, not {kind}");
+            assert_eq!(refusal(body.as_bytes()), words);
+        }
         assert!(refusal(b"{\"a\": \"\\ud800\"}").contains("not JSON"));
         let deep = "[".repeat(100_000);
         assert!(refusal(format!("{{\"a\":{deep}").as_bytes()).contains("recursion"));

@@ -38,6 +38,17 @@ pub enum Verdict {
     NoAnswer,
 }
 
+impl Verdict {
+    /// Whether the region has said nothing that lasts.
+    fn is_silence(&self) -> bool {
+        match self {
+            Self::NoAnswer => true,
+            Self::Refused(denial) => denial.error.may_pass(),
+            Self::Permitted | Self::Off => false,
+        }
+    }
+}
+
 /// What came of the dry runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -54,12 +65,21 @@ impl Report {
 
     /// Whether nothing can be said of the credentials: no region answered at all.
     pub fn is_silent(&self) -> bool {
-        let silent = |(_, verdict): &(String, Verdict)| match verdict {
-            Verdict::NoAnswer => true,
-            Verdict::Refused(denial) => denial.error.may_pass(),
-            Verdict::Permitted | Verdict::Off => false,
+        // That a region is off tells of the account, and nothing of what may be done in the others.
+        self.regions
+            .iter()
+            .all(|(_, verdict)| *verdict == Verdict::Off || verdict.is_silence())
+    }
+
+    /// Whether credentials that were good are so no more: a region whose answer is missing may be the one that permits,
+    /// unless it is the credentials themselves that are refused.
+    pub fn is_final(&self) -> bool {
+        let about_credentials = |(_, verdict): &(String, Verdict)| match verdict {
+            Verdict::Refused(denial) => denial.error.is_about_credentials(),
+            Verdict::Permitted | Verdict::Off | Verdict::NoAnswer => false,
         };
-        self.regions.iter().all(silent)
+        let is_complete = !self.regions.iter().any(|(_, verdict)| verdict.is_silence());
+        !self.is_silent() && (is_complete || self.regions.iter().any(about_credentials))
     }
 }
 
@@ -199,6 +219,21 @@ mod tests {
         assert!(!report(vec![refused(), Verdict::Off]).is_good());
         assert!(!report(vec![refused(), Verdict::NoAnswer]).is_silent());
         assert!(report(vec![trouble(), Verdict::NoAnswer]).is_silent());
+        assert!(report(vec![Verdict::Off, Verdict::NoAnswer]).is_silent());
+    }
+
+    #[test]
+    fn a_missing_answer_may_be_the_good_one_unless_the_credentials_are_not_known() {
+        let report = |verdicts: Vec<Verdict>| Report {
+            regions: verdicts.into_iter().map(|it| ("r".into(), it)).collect(),
+        };
+        let refused = |code| Verdict::Refused(denial(code, "no"));
+        assert!(report(vec![refused("UnauthorizedOperation"), Verdict::Off]).is_final());
+        assert!(!report(vec![refused("UnauthorizedOperation"), Verdict::NoAnswer]).is_final());
+        let trouble = vec![refused("UnauthorizedOperation"), refused("Unavailable")];
+        assert!(!report(trouble).is_final());
+        assert!(report(vec![refused("AuthFailure"), Verdict::NoAnswer]).is_final());
+        assert!(!report(vec![Verdict::Off, Verdict::NoAnswer]).is_final());
     }
 
     #[test]

@@ -9,7 +9,13 @@ use store::link::{Credentials, Link};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// They are not good, in words for the user.
-    Invalid(String),
+    Invalid {
+        /// What AWS said.
+        why: String,
+        /// Whether that is enough to say so of credentials that were good: no region is without an answer, or they are
+        /// not known at all.
+        is_final: bool,
+    },
     /// AWS does not say, in words for the user: to be tried again.
     NoAnswer(String),
 }
@@ -72,6 +78,10 @@ pub async fn check(
     link: &aws::Link,
     regions: &[String],
 ) -> Result<(), Refusal> {
+    if let aws::Credentials::Unusable(why) = &link.credentials {
+        // AWS was not asked. Another process may have the key that opens them.
+        return Err(Refusal::NoAnswer(why.clone()));
+    }
     let report = aws::validate(clouds, link, regions).await;
     if report.is_good() {
         Ok(())
@@ -80,6 +90,9 @@ pub async fn check(
             "AWS does not say whether the credentials are good; try again shortly\n{report}"
         )))
     } else {
-        Err(Refusal::Invalid(format!("{INVALID}\n{report}")))
+        Err(Refusal::Invalid {
+            why: format!("{INVALID}\n{report}"),
+            is_final: report.is_final(),
+        })
     }
 }

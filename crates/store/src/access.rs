@@ -1,5 +1,6 @@
 //! Who is calling, and which machines may register.
 
+use chrono::{DateTime, Utc};
 use domain::{
     ids::{KeyId, NamespaceId, UserId},
     role::{Access, Role},
@@ -22,6 +23,8 @@ pub struct Principal {
     pub key_id: KeyId,
     /// The key's role.
     pub key_role: Role,
+    /// From when on the key is worth nothing.
+    pub key_expires_at: Option<DateTime<Utc>>,
     /// The user's own namespace.
     pub own_namespace: NamespaceId,
     /// The namespace that was asked for; none where the user has no access to it.
@@ -53,6 +56,7 @@ pub async fn authenticate(
     let row = sqlx::query!(
         r#"SELECT users.id AS "id!", users.name AS "name!", users.is_operator AS "is_operator!",
                   users.namespace_id AS "own_namespace!", api_key.id AS "key_id!", api_key.role AS "key_role!",
+                  api_key.expires_at AS "key_expires_at?",
                   coalesce(last_used_at < now() - interval '1 minute', true) AS "is_news!",
                   place.id AS "place_id?", place.name AS "place_name?",
                   CASE WHEN place.id = users.namespace_id THEN 'admin' ELSE member.role END AS member_role
@@ -92,6 +96,7 @@ pub async fn authenticate(
         is_operator: row.is_operator,
         key_id,
         key_role,
+        key_expires_at: row.key_expires_at,
         own_namespace: row.own_namespace.into(),
         place,
     }))

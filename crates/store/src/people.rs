@@ -7,7 +7,7 @@ use domain::{
 };
 use sqlx::PgConnection;
 
-use crate::{Error, Result};
+use crate::{Error, Result, link};
 
 /// A user as it is read.
 #[derive(Debug, Clone)]
@@ -145,12 +145,17 @@ pub(crate) async fn lock_user(conn: &mut PgConnection, user: UserId) -> Result<(
     Ok(())
 }
 
-/// Removes a user with all keys and memberships. What was recorded stays, and so does the name.
+/// Removes a user with all keys, memberships and credentials for AWS. What was recorded stays, and so does the name.
 ///
 /// # Errors
-/// [`Error::Enough`] where the user's own namespace has something that lives.
+/// [`Error::Enough`] where the user's own namespace has something that lives, or an organization would have no admin any
+/// more.
 pub async fn remove_user(conn: &mut PgConnection, user: &User) -> Result<()> {
+    lock_organizations_of(conn, user.id).await?;
     lock_user(conn, user.id).await?;
+    // Into some the user may have come while this waited; from here on into none.
+    let organizations = lock_organizations_of(conn, user.id).await?;
+    let used = link::lock(conn, user.namespace_id).await?;
     let live = crate::quota::used(conn, user.namespace_id).await?;
     if live.clusters > 0 || live.nodes > 0 {
         return Err(Error::Enough(format!(
@@ -164,6 +169,14 @@ pub async fn remove_user(conn: &mut PgConnection, user: &User) -> Result<()> {
     sqlx::query!("DELETE FROM member WHERE user_id = $1", user.id.0)
         .execute(&mut *conn)
         .await?;
+    for (id, name) in organizations {
+        if !has_admin(conn, id).await? {
+            return Err(Error::Enough(format!(
+                "the organization \"{name}\" would have no admin any more: make somebody else one first"
+            )));
+        }
+    }
+    link::delete(conn, user.namespace_id, used.link.id).await?;
     sqlx::query!(
         "UPDATE users SET removed_at = now() WHERE id = $1",
         user.id.0
@@ -171,6 +184,25 @@ pub async fn remove_user(conn: &mut PgConnection, user: &User) -> Result<()> {
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The organizations that a user is in, with their names, locked one after the other in the order of their ids: whoever
+/// removes another user at the same time does not wait for this one in turn.
+async fn lock_organizations_of(
+    conn: &mut PgConnection,
+    user: UserId,
+) -> Result<Vec<(NamespaceId, String)>> {
+    let rows = sqlx::query!(
+        "SELECT id, name FROM namespace
+         WHERE id IN (SELECT namespace_id FROM member WHERE user_id = $1) ORDER BY id FOR NO KEY UPDATE",
+        user.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id.into(), row.name))
+        .collect())
 }
 
 /// Makes an organization with its first admin.
@@ -249,7 +281,7 @@ pub async fn organizations(
 pub async fn members(conn: &mut PgConnection, organization: NamespaceId) -> Result<Vec<Member>> {
     let rows = sqlx::query!(
         "SELECT users.id, users.name, member.role FROM member JOIN users ON users.id = member.user_id
-         WHERE member.namespace_id = $1 ORDER BY users.name",
+         WHERE member.namespace_id = $1 AND users.removed_at IS NULL ORDER BY users.name",
         organization.0
     )
     .fetch_all(conn)
@@ -283,15 +315,16 @@ pub async fn lock_organization(conn: &mut PgConnection, namespace: NamespaceId) 
 /// Gives a user a role in an organization, which is locked.
 ///
 /// # Errors
-/// [`Error::Enough`] where it would have no admin any more.
+/// [`Error::Enough`] where it would have no admin any more, or the user was removed meanwhile.
 pub async fn set_member(
     conn: &mut PgConnection,
     organization: NamespaceId,
     user: UserId,
     role: Role,
 ) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO member (namespace_id, user_id, role) VALUES ($1, $2, $3)
+    let set = sqlx::query!(
+        "INSERT INTO member (namespace_id, user_id, role)
+         SELECT $1, id, $3 FROM users WHERE id = $2 AND removed_at IS NULL FOR SHARE
          ON CONFLICT (namespace_id, user_id) DO UPDATE SET role = $3",
         organization.0,
         user.0,
@@ -299,6 +332,11 @@ pub async fn set_member(
     )
     .execute(&mut *conn)
     .await?;
+    if set.rows_affected() == 0 {
+        return Err(Error::Enough(
+            "the user was removed and can't be a member any more".to_owned(),
+        ));
+    }
     has_an_admin(conn, organization).await
 }
 
@@ -323,12 +361,16 @@ pub async fn remove_member(
 }
 
 async fn has_an_admin(conn: &mut PgConnection, organization: NamespaceId) -> Result<()> {
-    let members = members(conn, organization).await?;
-    match members.iter().any(|member| member.role == Role::Admin) {
+    match has_admin(conn, organization).await? {
         true => Ok(()),
         false => Err(Error::Enough(
             "the organization would have no admin any more: make somebody else one first"
                 .to_owned(),
         )),
     }
+}
+
+async fn has_admin(conn: &mut PgConnection, organization: NamespaceId) -> Result<bool> {
+    let members = members(conn, organization).await?;
+    Ok(members.iter().any(|member| member.role == Role::Admin))
 }

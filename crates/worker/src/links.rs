@@ -48,8 +48,8 @@ async fn try_one(pool: &PgPool, clouds: &dyn Clouds, config: &Config) -> Result<
     let opened = links::open(&link, config.secret_key.as_ref());
     let invalid = match links::check(clouds, &opened, &regions).await {
         Ok(()) => None,
-        Err(Refusal::Invalid(why)) => Some(why),
-        Err(Refusal::NoAnswer(why)) => {
+        Err(Refusal::Invalid { why, is_final }) if is_final || link.invalid.is_some() => Some(why),
+        Err(Refusal::Invalid { why, .. } | Refusal::NoAnswer(why)) => {
             warn!(link = %link.id, why, "it can't be told whether the credentials of link {} are good", link.id);
             return Ok(true);
         }

@@ -9,9 +9,10 @@ async fn seed_moto_a_role_of_another_account_is_linked_and_launched_into() {
     let moto = Moto::start().await;
     let world = &moto.world;
     let client = &world.client;
-    // moto lets everybody assume every role, and knows its account by its ARN.
-    let arn = format!("arn:aws:iam::{THEIRS}:role/berth");
-    let body = json!({"role_arn": arn});
+    let mut open = trust("");
+    let statement = open["Statement"][0].as_object_mut().unwrap();
+    statement.remove("Condition").unwrap();
+    let body = json!({"role_arn": world.make_role(THEIRS, &open).await});
     // It answers one call after another, and takes its time for the first in each region: two are enough, and until they
     // have answered nothing is concluded.
     for query in [
@@ -21,12 +22,23 @@ async fn seed_moto_a_role_of_another_account_is_linked_and_launched_into() {
     ] {
         sqlx::query(query).execute(&world.pool).await.unwrap();
     }
-    let linked = wait_for("moto to answer", || async {
-        let answer = client.put(CREDENTIALS, &body).await;
-        (answer.status != 503).then_some(answer)
-    })
-    .await
-    .expect(201);
+    let put = || async {
+        wait_for("moto to answer", || async {
+            let answer = client.put(CREDENTIALS, &body).await;
+            (answer.status != 503).then_some(answer)
+        })
+        .await
+    };
+    let refused = put().await.expect(400);
+    let words = refused.error();
+    assert!(
+        words.contains("trust policy does not ask for the external id"),
+        "{words}"
+    );
+    world
+        .change_trust(THEIRS, &trust(&external_id(client).await))
+        .await;
+    let linked = put().await.expect(201);
     assert_eq!(
         (&linked.body["account"], &linked.body["valid"]),
         (&json!(THEIRS), &json!(true))

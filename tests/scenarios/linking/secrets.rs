@@ -85,6 +85,8 @@ async fn a_secret_is_in_no_log_no_table_and_no_answer() {
         json!({"access_key_id": THEIRS, "secret_access_key": [SECRET]}),
         json!({"access_key_id": THEIRS, "secret_access_key": format!("{SECRET} {SECRET}")}),
         json!({"role_arn": "arn:aws:iam::111122223333:role/none", "secret_access_key": SECRET}),
+        json!(SECRET),
+        json!([THEIRS, SECRET]),
     ] {
         answers += &client.put(CREDENTIALS, &body).await.expect(400).text;
     }
@@ -226,6 +228,36 @@ async fn keys_are_rotated_with_the_command_line() {
     for secret in [OLD_KEY, NEW_KEY] {
         assert!(!log.contains(secret));
     }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_without_the_right_secret_key_says_nothing_of_a_link() {
+    let world = still().await;
+    let eve = add_user(&world, "eve", "eves-key").await;
+    let (process, client) = serve(&world, OLD_KEY).await;
+    client.put(CREDENTIALS, &key(THEIRS)).await.expect(201);
+    let eve = eve.at(client.base.clone());
+    eve.put(CREDENTIALS, &key(OTHER)).await.expect(201);
+    stop(process).await;
+    // One after the other: when the second is tried, the first has been.
+    let due = "UPDATE account_link SET check_at = now() - CASE account WHEN $1 THEN 2 ELSE 1 END * interval '1 hour'
+               WHERE kind = 'key'";
+    sqlx::query(due)
+        .bind(THEIRS)
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let (process, client) = serve(&world, NEW_KEY).await;
+    wait_for("both to be tried", || async {
+        let due = "SELECT count(*) FROM account_link WHERE kind = 'key' AND check_at <= now()";
+        let due = sqlx::query_scalar::<_, i64>(due).fetch_one(&world.pool);
+        (due.await.unwrap() == 0).then_some(())
+    })
+    .await;
+    let shown = client.get(CREDENTIALS).await.expect(200).body;
+    assert_eq!(shown["valid"], true, "{shown:#}");
+    stop(process).await;
     world.finish().await;
 }
 

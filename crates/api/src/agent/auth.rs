@@ -92,7 +92,6 @@ impl Agent {
             .filter(|used| used.node.0 == id)
             .ok_or_else(|| not_its_node(id))?;
         if is_gone(used.state) {
-            presented.is_wrong(app);
             return Err(REMOVED);
         }
         presented.is_right(app);

@@ -209,10 +209,7 @@ async fn hear(
             return Err(UNKNOWN);
         }
         Answer::NotItsNode => return Err(not_its_node(node.0)),
-        Answer::Gone | Answer::Busy => {
-            presented.is_wrong(app);
-            return Err(REMOVED);
-        }
+        Answer::Gone | Answer::Busy => return Err(REMOVED),
     };
     presented.is_right(app);
     if heard.has_moved {

@@ -28,6 +28,8 @@ use super::{Edge, guarded::Guarded, origin_of};
 
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long those that are open may take to end when the service does: as long as a request may take as a whole.
+const PARTING: Duration = Duration::from_secs(30);
 /// How long is waited when the system has no connections to give, for example since there are too many open files.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The head of a request may be so large; a larger one is answered 431. It is read in steps, so that up to twice as much
@@ -35,7 +37,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LARGEST_HEAD: usize = 64 * 1024;
 const MOST_HEADERS: usize = 100;
 
-/// Serves connections until `shutdown` is done and those that are open have ended.
+/// Serves connections until `shutdown` is done and those that are open have ended, or have been waited for long enough.
 ///
 /// # Errors
 /// None: a connection that can't be taken is logged.
@@ -85,7 +87,13 @@ pub(crate) async fn serve(
     drop(listener);
     closing.cancel();
     connections.close();
-    connections.wait().await;
+    if timeout(PARTING, connections.wait()).await.is_err() {
+        let open = connections.len();
+        warn!(
+            open,
+            "{open} connections did not end in time and are given up"
+        );
+    }
     Ok(())
 }
 
@@ -219,7 +227,45 @@ async fn requests(
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use axum::routing::get;
+    use tokio::{io::AsyncWriteExt, sync::Notify, time::Instant};
+
     use super::*;
+
+    #[tokio::test]
+    async fn connections_that_do_not_end_are_given_up_at_the_stop() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let router = Router::new().route(
+            "/",
+            get({
+                let asked = Arc::clone(&asked);
+                move || {
+                    asked.notify_one();
+                    pending::<()>()
+                }
+            }),
+        );
+        let edge = Arc::new(Edge::default());
+        let stopped = Arc::clone(&stop);
+        let serving = tokio::spawn(serve(listener, edge, router, async move {
+            stopped.notified().await;
+        }));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        asked.notified().await;
+        tokio::time::pause();
+        let begun = Instant::now();
+        stop.notify_one();
+        let limit = PARTING * 2;
+        timeout(limit, serving).await.unwrap().unwrap().unwrap();
+        assert!(begun.elapsed() >= PARTING);
+        drop(client);
+    }
 
     #[test]
     fn an_address_has_no_more_connections_than_it_may_and_a_proxy_as_many_as_it_wants() {

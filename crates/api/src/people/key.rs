@@ -5,6 +5,7 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
 };
+use chrono::{DateTime, Utc};
 use domain::{
     action::ActionKind,
     cluster::Invalid,
@@ -83,7 +84,7 @@ pub(crate) struct KeyWish {
     /// What it allows at most: that of the calling key where nothing is said.
     #[schema(schema_with = roles)]
     role: Option<String>,
-    /// For how many days it is good; for ever where nothing is said.
+    /// For how many days it is good, no longer than the calling key; for ever where nothing is said.
     #[schema(example = 90, minimum = 1, maximum = 3650)]
     days: Option<i64>,
 }
@@ -193,6 +194,7 @@ pub(crate) async fn create(
         sha256: &auth::key_digest(&secret),
     };
     let made = key::add(&mut tx, caller.user(), new).await?;
+    check_end(made.expires_at, caller.key_expires_at())?;
     let what = (ActionKind::CreateKey, ObjectType::Key, made.id.0);
     let action = record(&mut tx, &caller, caller.own_namespace(), &body.text, what).await?;
     tx.commit().await?;
@@ -209,6 +211,22 @@ pub(crate) async fn create(
             role: role.as_str(),
         },
     })
+}
+
+/// Nobody makes a key that outlives the one that they call with: whoever has stolen that would have the other for ever.
+fn check_end(end: Option<DateTime<Utc>>, own: Option<DateTime<Utc>>) -> Result<(), Invalid> {
+    let Some(own) = own else { return Ok(()) };
+    if end.is_some_and(|end| end <= own) {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        "days",
+        format!(
+            "the key would outlive the one that is called with, which ends at {}: give fewer days, or use a key without \
+             an end",
+            time::wire(own)
+        ),
+    ))
 }
 
 /// Revoke an API key

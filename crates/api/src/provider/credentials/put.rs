@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws::{Clouds, INVALID, Secret};
+use aws::{Clouds, INVALID, Identity, Secret};
 use axum::{extract::State, http::StatusCode};
 use domain::{
     action::ActionKind,
@@ -17,6 +17,7 @@ use store::{
     link::{self, Credentials, OfNamespace},
 };
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::ProviderCredentials;
 use crate::{
@@ -230,32 +231,65 @@ async fn try_out(
 ) -> Result<String, ApiError> {
     let mut candidate = wanted.candidate(external_id);
     let command = wanted.command(external_id);
-    let asked = tokio::time::timeout(IDENTITY_PATIENCE, clouds.identity(&candidate));
-    let identity = match asked.await {
-        Ok(Ok(identity)) => identity,
-        Ok(Err(error)) if error.may_pass() => {
-            return Err(ApiError::NoAnswerOfAws(format!(
-                "AWS does not say whose the credentials are; try again shortly: {error}"
-            )));
-        }
-        Ok(Err(error)) => {
-            return Err(ApiError::Invalid(format!(
-                "{INVALID}\n{error}\nTo see the same: {command}"
-            )));
-        }
-        Err(_) => {
-            return Err(ApiError::NoAnswerOfAws(format!(
-                "AWS does not say whose the credentials are; try again shortly: no answer within {IDENTITY_PATIENCE:?}"
-            )));
-        }
-    };
+    let (identity, ()) = tokio::try_join!(
+        identity(clouds, &candidate, &command),
+        asks_for_its_external_id(clouds, wanted),
+    )?;
     candidate.account = Some(identity.account.clone());
     let catalogue = app.catalogue().await?;
     let regions: Vec<_> = catalogue.regions.iter().map(|it| it.name.clone()).collect();
     match links::check(clouds, &candidate, &regions).await {
         Ok(()) => Ok(identity.account),
-        Err(Refusal::Invalid(why)) => Err(ApiError::Invalid(why)),
+        Err(Refusal::Invalid { why, .. }) => Err(ApiError::Invalid(why)),
         Err(Refusal::NoAnswer(why)) => Err(ApiError::NoAnswerOfAws(why)),
+    }
+}
+
+/// Whom the credentials are of.
+async fn identity(
+    clouds: &dyn Clouds,
+    candidate: &aws::Link,
+    command: &str,
+) -> Result<Identity, ApiError> {
+    match asked(clouds, candidate).await? {
+        Ok(identity) => Ok(identity),
+        Err(error) => Err(ApiError::Invalid(format!(
+            "{INVALID}\n{error}\nTo see the same: {command}"
+        ))),
+    }
+}
+
+/// Refuses a role that lets Berth in under an external id that nobody has: anybody who knows its ARN could link it from a
+/// namespace of theirs ("The confused deputy problem": test that the role can't be assumed without the external id).
+async fn asks_for_its_external_id(clouds: &dyn Clouds, wanted: &Wanted) -> Result<(), ApiError> {
+    let Wanted::Role(arn) = wanted else {
+        return Ok(());
+    };
+    let stranger = wanted.candidate(&Uuid::new_v4().to_string());
+    match asked(clouds, &stranger).await? {
+        Ok(_) => Err(ApiError::Invalid(format!(
+            "the role's trust policy does not ask for the external id of the namespace, so that everybody who uses this \
+             Berth could link {arn}: add \"Condition\": {{\"StringEquals\": {{\"sts:ExternalId\": \"…\"}}}} to it, as \
+             `berth aws policy` prints it, with the external_id that GET on this path shows"
+        ))),
+        Err(_) => Ok(()),
+    }
+}
+
+/// What AWS says to whom credentials are of, where it says something that lasts.
+async fn asked(
+    clouds: &dyn Clouds,
+    candidate: &aws::Link,
+) -> Result<aws::Result<Identity>, ApiError> {
+    let no_answer = |why: String| {
+        Err(ApiError::NoAnswerOfAws(format!(
+            "AWS does not say whose the credentials are; try again shortly: {why}"
+        )))
+    };
+    match tokio::time::timeout(IDENTITY_PATIENCE, clouds.identity(candidate)).await {
+        Ok(Err(error)) if error.may_pass() => no_answer(error.to_string()),
+        Ok(said) => Ok(said),
+        Err(_) => no_answer(format!("no answer within {IDENTITY_PATIENCE:?}")),
     }
 }
 
