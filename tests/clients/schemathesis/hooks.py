@@ -16,6 +16,12 @@ CATALOGUE = (
 CREDENTIALS = r"^(role_arn|access_key_id|secret_access_key): |^Invalid AWS credentials or insufficient EC2 permissions"
 
 
+@schemathesis.deserializer("application/octet-stream")
+def program(ctx, response):
+    """A program is bytes, and to the schema one text."""
+    return response.content.decode("latin-1")
+
+
 @schemathesis.check
 def refusal_of_what_is_well_formed_has_its_reason(ctx, response, case):
     """A 400 to a request that the schema allows names the object's state, or what the catalogue does not have."""

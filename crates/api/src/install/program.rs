@@ -120,7 +120,7 @@ fn sha256(file: &Path) -> io::Result<String> {
     tag = "Agents",
     params(("program" = String, Path, description = "Its name.", example = "berth-agent-linux-amd64")),
     responses(
-        (status = 200, description = "The program.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The program.", body = String, content_type = "application/octet-stream"),
         (status = 404, description = "This replica has no such program.", body = ErrorBody),
     )
 )]
