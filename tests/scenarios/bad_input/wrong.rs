@@ -299,13 +299,16 @@ pub(super) fn wrong_bodies() -> Vec<(Vec<u8>, &'static str)> {
         (b"name=web".to_vec(), "the body is not JSON"),
         (
             b"[{\"name\": \"web\"}]".to_vec(),
-            "the body must be a JSON object",
+            "the body must be a JSON object, not a list",
         ),
         (
             b"\"web\"".to_vec(),
-            "the body must be a JSON object, not \"web\"",
+            "the body must be a JSON object, not a text",
         ),
-        (b"5".to_vec(), "the body must be a JSON object, not 5"),
+        (
+            b"5".to_vec(),
+            "the body must be a JSON object, not a number",
+        ),
         ("[".repeat(200_000).into_bytes(), "recursion"),
         (
             format!("{{\"tags\": {}", "[".repeat(100_000)).into_bytes(),
