@@ -8,9 +8,14 @@
 //!
 //! Besides, it tries whether the links' credentials are good, and one worker at a time keeps the names of all nodes right in Route 53 ([`names`]).
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use aws::Clouds;
+use chrono::TimeDelta;
 use domain::{
     ids::{InstallationId, SiteId, WorkerId},
     user_data::PublicUrl,
@@ -319,4 +324,14 @@ impl Worker {
             wake.notify_one();
         }
     }
+}
+
+/// A panic under the locks of this crate leaves what they hold whole.
+fn locked<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A time as it is reckoned with in rows; one that is longer than any is the longest.
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

@@ -2,10 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex as SyncMutex, PoisonError},
+    sync::{Arc, Mutex as SyncMutex},
 };
 
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+use crate::locked;
 
 /// The VPCs of a site in which something is made at the moment.
 #[derive(Debug, Default)]
@@ -24,13 +26,7 @@ pub(crate) struct Making {
 impl Makers {
     /// Waits until nobody else makes anything in this VPC.
     pub(crate) async fn of(&self, vpc: &str) -> Making {
-        let one = Arc::clone(
-            self.by_vpc
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(vpc.to_owned())
-                .or_default(),
-        );
+        let one = Arc::clone(locked(&self.by_vpc).entry(vpc.to_owned()).or_default());
         let vpc = one.lock_owned().await;
         Making {
             _any: Arc::clone(&self.any).read_owned().await,

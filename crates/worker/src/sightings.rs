@@ -3,13 +3,11 @@
 //! EC2's listings are eventually consistent (EC2 API guide, "Eventual consistency"): one may miss what exists, also what
 //! the one before has shown. An object counts as gone once listings have missed it for a while.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
+
+use crate::locked;
 
 /// The objects that were missed when they were last looked for, and since when.
 #[derive(Debug)]
@@ -29,15 +27,12 @@ impl Sightings {
 
     /// A listing shows the object.
     pub(crate) fn seen(&self, id: &str) {
-        self.missing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
+        locked(&self.missing).remove(id);
     }
 
     /// A listing misses the object: answers whether it counts as gone.
     pub(crate) fn missed(&self, id: &str) -> bool {
-        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = locked(&self.missing);
         let since = *missing.entry(id.to_owned()).or_insert_with(Instant::now);
         since.elapsed() >= self.gone_after
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
-    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex as SyncMutex},
     time::Duration,
 };
 
@@ -23,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
-    Config, Error, leftovers,
+    Config, Error, leftovers, locked,
     makers::Makers,
     reconcile::{self, Rest},
     sightings::Sightings,
@@ -452,9 +452,4 @@ pub(crate) async fn in_time<T>(
         Ok(answer) => Ok(answer?),
         Err(_) => Err(store::Error::NoAnswer.into()),
     }
-}
-
-/// A panic under these locks leaves a set that is whole.
-fn locked<T>(set: &SyncMutex<T>) -> MutexGuard<'_, T> {
-    set.lock().unwrap_or_else(PoisonError::into_inner)
 }

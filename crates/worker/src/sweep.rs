@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Error, hosts::Hosts, site::Site, strangers::Strangers};
+use crate::{Error, delta, hosts::Hosts, site::Site, strangers::Strangers};
 
 /// A change that takes longer than this (an instance that is protected from its termination, say) is looked at as seldom
 /// as a site at rest.
@@ -204,7 +204,7 @@ impl Sweeper {
     }
 
     fn grace(&self) -> TimeDelta {
-        TimeDelta::from_std(self.site.config.grace).unwrap_or(TimeDelta::MAX)
+        delta(self.site.config.grace)
     }
 
     async fn mark_seen(&self, nodes: &[NodeId]) -> Result<(), Error> {

@@ -6,11 +6,10 @@
 
 use std::future::Future;
 
-use chrono::TimeDelta;
 use domain::{ids::NetworkId, network::ObjectKind};
 
 use super::{Look, Stop};
-use crate::{Error, site::Site};
+use crate::{Error, delta, site::Site};
 
 /// What was asked for before.
 pub(crate) enum Asked {
@@ -31,8 +30,7 @@ pub(crate) async fn asked(
 ) -> Result<Asked, Stop> {
     let mut conn = site.pool.acquire().await?;
     let creation = store::network::creation::get(&mut conn, network, kind).await?;
-    let shown_after =
-        TimeDelta::from_std(site.config.new_objects_show_within).unwrap_or(TimeDelta::MAX);
+    let shown_after = delta(site.config.new_objects_show_within);
     match creation {
         Some(creation) => match creation.object_id {
             Some(id) if !site.sightings.missed(&id) => Ok(Asked::Made(id)),

@@ -15,7 +15,7 @@ use store::launch::Launch;
 use tracing::warn;
 
 use super::{Look, fence_unchanged, place, token};
-use crate::{Error, site::Site};
+use crate::{Error, delta, site::Site};
 
 /// How long a zone that had no capacity is left alone.
 const ZONE_OUT_FOR: TimeDelta = TimeDelta::minutes(3);
@@ -55,7 +55,7 @@ pub(crate) async fn withdraw(site: &Site, look: &Look, ids: &[LaunchId]) -> Resu
 
 /// Finds out what came of launches whose operation was canceled, or whose time is up, without sending them again.
 pub(crate) async fn find(site: &Site, look: &Look, ids: &[LaunchId]) -> Result<(), Error> {
-    let grace = TimeDelta::from_std(site.config.grace).unwrap_or(TimeDelta::MAX);
+    let grace = delta(site.config.grace);
     for launch in look
         .launches
         .iter()
@@ -120,7 +120,7 @@ async fn look_up(site: &Site, look: &Look, launch: &Launch) -> Result<Found, Err
 
 /// How soon what is made is in every listing.
 fn shown_after(site: &Site) -> TimeDelta {
-    TimeDelta::from_std(site.config.new_objects_show_within).unwrap_or(TimeDelta::MAX)
+    delta(site.config.new_objects_show_within)
 }
 
 async fn send_one(site: &Site, look: &Look, launch: &Launch) -> Result<(), Error> {

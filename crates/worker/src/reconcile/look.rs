@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use aws::Cloud;
-use chrono::TimeDelta;
 use domain::{
     ids::ClusterId,
     network::Network,
@@ -11,7 +10,7 @@ use domain::{
 };
 use store::{cluster::Cluster, launch::Launch};
 
-use crate::{Error, site::Site};
+use crate::{Error, delta, site::Site};
 
 /// A cluster as its worker sees it.
 pub(crate) struct Look {
@@ -37,7 +36,7 @@ pub(crate) async fn look(
     };
     let cluster = running.cluster;
     let launches = store::launch::open(&mut conn, id).await?;
-    let deadline = TimeDelta::from_std(site.config.launch_deadline).unwrap_or(TimeDelta::MAX);
+    let deadline = delta(site.config.launch_deadline);
     let view = View {
         now: running.now,
         state: cluster.state,
