@@ -1,11 +1,6 @@
 //! `GET /api/infra/v1/node/{uuid}/certificate/`: what lets a Docker client into the node's engine.
 
-use axum::{
-    Json,
-    extract::State,
-    http::header::{CACHE_CONTROL, HeaderValue},
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State};
 
 use crate::{
     App,
@@ -35,18 +30,12 @@ pub(crate) async fn certificate(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id,
-) -> Result<Response, ApiError> {
+) -> Result<Json<ClientBundle>, ApiError> {
     let mut tx = app.pool.begin().await?;
     let node = super::read(&mut tx, &caller, id.into()).await?;
     let namespace = caller.namespace();
     let bundle = authority::for_a_user(&app, &mut tx, namespace, caller.name(), node.id.0).await?;
     tx.commit().await?;
     tracing::info!(node = %id, user = caller.name(), "a certificate was issued");
-    Ok(not_kept(bundle))
-}
-
-/// An answer with a key in it, which nobody on the way is to keep.
-pub(crate) fn not_kept(bundle: ClientBundle) -> Response {
-    let no_store = HeaderValue::from_static("no-store");
-    ([(CACHE_CONTROL, no_store)], Json(bundle)).into_response()
+    Ok(Json(bundle))
 }

@@ -1,6 +1,6 @@
 //! `GET /api/infra/v1/nodecluster/{uuid}/certificate/`: what lets a Docker client into the engines of the cluster's nodes.
 
-use axum::{extract::State, response::Response};
+use axum::{Json, extract::State};
 
 use crate::{
     App,
@@ -8,7 +8,6 @@ use crate::{
     auth::Caller,
     authority::{self, ClientBundle},
     error::{ApiError, ErrorBody},
-    node::certificate::not_kept,
 };
 
 /// Get a certificate for a node cluster
@@ -30,7 +29,7 @@ pub(crate) async fn certificate(
     State(app): State<App>,
     caller: Caller,
     Id(id): Id,
-) -> Result<Response, ApiError> {
+) -> Result<Json<ClientBundle>, ApiError> {
     let mut tx = app.pool.begin().await?;
     let cluster = super::reread(&mut tx, &caller, id.into()).await?;
     let namespace = caller.namespace();
@@ -38,5 +37,5 @@ pub(crate) async fn certificate(
         authority::for_a_user(&app, &mut tx, namespace, caller.name(), cluster.id.0).await?;
     tx.commit().await?;
     tracing::info!(cluster = %id, user = caller.name(), "a certificate was issued");
-    Ok(not_kept(bundle))
+    Ok(Json(bundle))
 }
