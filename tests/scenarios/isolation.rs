@@ -215,6 +215,13 @@ impl Operation {
         };
         (answer.status, answer.text)
     }
+
+    /// Asks for it; answers with what was said where that is something else than was expected.
+    async fn misjudged(&self, who: &Who, path: &str, expected: Meaning) -> Option<String> {
+        let (status, text) = self.ask(who, path).await;
+        let said = || format!("{}: {} {path}: {status} {text}", who.name, self.method);
+        (meaning(status) != expected).then(said)
+    }
 }
 
 /// Somebody who calls.
@@ -462,14 +469,8 @@ async fn everybody_is_let_in_where_their_role_says_so_and_nowhere_else() {
                     .await;
                 }
                 let path = operation.path(&theirs, Some("acme"));
-                let (status, text) = operation.ask(who, &path).await;
+                wrong.extend(operation.misjudged(who, &path, expected).await);
                 asked += 1;
-                if meaning(status) != expected {
-                    wrong.push(format!(
-                        "{}: {} {path}: {status} {text}",
-                        who.name, operation.method
-                    ));
-                }
             }
         }
         if !let_in {
@@ -497,13 +498,7 @@ async fn the_objects_of_another_namespace_are_not_found_in_ones_own() {
             }
             let expected = expected(operation, who, who.at_home, false);
             let path = operation.path(&theirs, None);
-            let (status, text) = operation.ask(who, &path).await;
-            if meaning(status) != expected {
-                wrong.push(format!(
-                    "{}: {} {path}: {status} {text}",
-                    who.name, operation.method
-                ));
-            }
+            wrong.extend(operation.misjudged(who, &path, expected).await);
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -534,13 +529,7 @@ async fn everybody_is_at_home_in_their_own_namespace() {
             let is_there = exists && !NOT_THERE.contains(&id) && !NO_MEMBERS.contains(&id);
             let expected = expected(operation, who, who.at_home, is_there);
             let path = operation.path(objects, None);
-            let (status, text) = operation.ask(who, &path).await;
-            if meaning(status) != expected {
-                wrong.push(format!(
-                    "{}: {} {path}: {status} {text}",
-                    who.name, operation.method
-                ));
-            }
+            wrong.extend(operation.misjudged(who, &path, expected).await);
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
