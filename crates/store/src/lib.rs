@@ -134,16 +134,18 @@ fn options(database_url: &str) -> Result<PgConnectOptions> {
 }
 
 /// A process that is lost inside a transaction, without its connection being closed, must not keep what it has locked:
-/// nobody could take its sites over. And nobody waits for a lock for ever. Set by statements rather than as start-up
-/// options, which poolers refuse.
-const LIMITS: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'";
+/// nobody could take its sites over. And nobody waits for a lock for ever. Nor for the compiling of a statement: what is
+/// written for many at a time looks costly enough to Postgres' JIT, which takes a second for what runs in milliseconds,
+/// on each new connection. Set by statements rather than as start-up options, which poolers refuse.
+const SETTINGS: &str =
+    "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'; SET jit = off";
 
 fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(10))
         .after_connect(|conn, _| {
-            Box::pin(async move { sqlx::raw_sql(LIMITS).execute(conn).await.map(|_| ()) })
+            Box::pin(async move { sqlx::raw_sql(SETTINGS).execute(conn).await.map(|_| ()) })
         })
         .connect_lazy_with(options)
 }
