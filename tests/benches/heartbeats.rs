@@ -23,33 +23,62 @@ use futures::future::join_all;
 use serde_json::json;
 use sqlx::PgPool;
 use store::host::{self, Beat};
-use tests::{Engine, Host, Options, World, facts, free_port, wait_for};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    process::{Child, Command},
-    time::sleep_until,
+use tests::{
+    Engine, Host, Options, World, facts,
+    measure::{self, Line, Spread, count, sized, verdict},
+    wait_for,
 };
+use tokio::time::sleep_until;
 use uuid::Uuid;
 
-const NODES: usize = 10_000;
-/// Over so many connections, which are kept, as a proxy in front of the replica does it.
-const CONNECTIONS: u32 = 200;
-const RATE: f64 = 5_000.0;
-const FOR: Duration = Duration::from_secs(20);
+const BERTH: &str = env!("CARGO_BIN_EXE_berth-under-test");
 /// How much slower than it was asked for the sending may be.
 const RATE_MET: f64 = 0.99;
 const MAX_P99: Duration = Duration::from_millis(100);
-const INTERVAL: Duration = Duration::from_secs(30);
 const MAX_CORES: f64 = 0.5;
-/// `/proc` counts the time of processors in hundredths of a second (proc_pid_stat(5), USER_HZ).
-const TICKS: f64 = 100.0;
-/// How long each way of writing is measured.
-const WRITING: Duration = Duration::from_secs(5);
+/// As many as the API writes in one statement when it is asked for the rate.
 const BATCH: usize = 50;
 const WRITERS: usize = 20;
-const CHANGES: usize = 20;
 const MAX_CHANGE: Duration = Duration::from_secs(5);
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+struct Sizes {
+    nodes: usize,
+    /// Which are kept, as a proxy in front of the replica does it.
+    connections: u32,
+    /// Heartbeats a second.
+    rate: f64,
+    duration: Duration,
+    /// Between two heartbeats of a node.
+    interval: Duration,
+    /// How long each way of writing is measured.
+    writing: Duration,
+    changes: usize,
+}
+
+fn sizes() -> Sizes {
+    let second = Duration::from_secs(1);
+    let measured = Sizes {
+        nodes: 10_000,
+        connections: 200,
+        rate: 5_000.0,
+        duration: 20 * second,
+        interval: 30 * second,
+        writing: 5 * second,
+        changes: 20,
+    };
+    let tried = Sizes {
+        nodes: 100,
+        connections: 20,
+        rate: 100.0,
+        duration: second,
+        interval: second,
+        writing: second / 10,
+        changes: 2,
+    };
+    sized(measured, tried)
+}
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -57,16 +86,7 @@ fn main() -> ExitCode {
         runtime.block_on(heartbeats()),
         runtime.block_on(addresses()),
     ];
-    match good.contains(&false) {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
-    }
-}
-
-/// Prints whether a figure keeps its limit, and answers with it.
-fn verdict(what: &str, keeps: bool) -> bool {
-    println!("  {what}: {}", if keeps { "ok" } else { "BROKEN" });
-    keeps
+    measure::conclude(&good)
 }
 
 async fn heartbeats() -> bool {
@@ -88,21 +108,23 @@ async fn heartbeats() -> bool {
         ..Options::default()
     })
     .await;
-    let agents = Arc::new(agents(&world.pool).await);
-    let (mut server, address) = serve(&world).await;
+    let sizes = sizes();
+    let agents = Arc::new(agents(&world.pool, sizes.nodes).await);
+    let (mut server, address) = measure::serve(BERTH, &world, &["--role", "api"]).await;
     println!(
-        "{NODES} deployed nodes, one `berth serve --role api`, Postgres on the same machine (durable)"
+        "{} deployed nodes, one `berth serve --role api`, Postgres on the same machine (durable)",
+        sizes.nodes
     );
     let watched = Watched {
         replica: server.id().expect("it runs"),
         postmaster: postmaster(&world.pool).await,
     };
     let good = [
-        crowd(&watched, address, &agents).await,
-        at_rest(&watched, address, &agents).await,
+        crowd(&watched, address, &agents, sizes).await,
+        at_rest(&watched, address, &agents, sizes).await,
     ];
     server.kill().await.expect("it ran until now");
-    writing(&world.pool, &agents).await;
+    writing(&world.pool, &agents, sizes.writing).await;
     world.finish().await;
     postgres.stop().await.expect("it ends");
     !good.contains(&false)
@@ -115,8 +137,8 @@ struct Agent {
 }
 
 /// Makes deployed nodes whose owners brought them, as if their engines had answered.
-async fn agents(pool: &PgPool) -> Vec<Agent> {
-    let tokens: Vec<String> = (0..NODES).map(|_| Uuid::new_v4().to_string()).collect();
+async fn agents(pool: &PgPool, count: usize) -> Vec<Agent> {
+    let tokens: Vec<String> = (0..count).map(|_| Uuid::new_v4().to_string()).collect();
     let nodes: Vec<Uuid> = sqlx::query_scalar(
         "WITH given AS (SELECT gen_random_uuid() AS id, namespace.id AS namespace_id, token
                         FROM unnest($1::text[]) AS token, namespace),
@@ -142,61 +164,70 @@ async fn agents(pool: &PgPool) -> Vec<Agent> {
     agents.map(|(node, token)| Agent { node, token }).collect()
 }
 
-/// The real program on the world's database.
-async fn serve(world: &World) -> (Child, SocketAddr) {
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let server = Command::new(env!("CARGO_BIN_EXE_berth-under-test"))
-        .args(["--log", "error", "serve", "--role", "api", "--listen"])
-        .arg(address.to_string())
-        .env("DATABASE_URL", &world.database_url)
-        .env("BERTH_READINESS", "instance")
-        .kill_on_drop(true)
-        .spawn()
-        .expect("berth starts");
-    wait_for("the server to listen", || async {
-        TcpStream::connect(address).await.ok()
-    })
-    .await;
-    (server, address)
-}
-
 /// As many heartbeats as ten times the nodes would send, and as many as it takes.
-async fn crowd(watched: &Watched, address: SocketAddr, agents: &Arc<Vec<Agent>>) -> bool {
+async fn crowd(
+    watched: &Watched,
+    address: SocketAddr,
+    agents: &Arc<Vec<Agent>>,
+    sizes: Sizes,
+) -> bool {
+    let Sizes {
+        connections, rate, ..
+    } = sizes;
     let cpu = Cpu::of(watched);
     let begun = Instant::now();
-    let latencies = send(address, agents, CONNECTIONS, Some(RATE), FOR, true).await;
+    let latencies = send(
+        address,
+        agents,
+        connections,
+        Some(rate),
+        sizes.duration,
+        true,
+    )
+    .await;
     let took = begun.elapsed().as_secs_f64();
-    let rate = count(latencies.len()) / took;
+    let answered = count(latencies.len()) / took;
     println!(
-        "\n{RATE} heartbeats a second over {CONNECTIONS} connections for {} s",
-        FOR.as_secs()
+        "\n{rate} heartbeats a second over {connections} connections for {} s",
+        sizes.duration.as_secs()
     );
-    println!("{rate:10.0}     heartbeats a second were answered");
-    let p99 = percentiles(&latencies);
+    println!("{answered:10.0}     heartbeats a second were answered");
+    let spread = Spread::of(&latencies);
+    spread.print("until the answer");
     cpu.print(watched, took);
-    let latencies = send(address, agents, CONNECTIONS, None, WRITING, true).await;
-    let most = count(latencies.len()) / WRITING.as_secs_f64();
+    let latencies = send(address, agents, connections, None, sizes.writing, true).await;
+    let most = count(latencies.len()) / sizes.writing.as_secs_f64();
     println!("{most:10.0}     a second, when each connection sends the next one at once");
-    let is_met = verdict(&format!("{RATE} a second"), rate >= RATE * RATE_MET);
+    let is_met = verdict(&format!("{rate} a second"), answered >= rate * RATE_MET);
     let is_soon = verdict(
         &format!("p99 under {} ms", MAX_P99.as_millis()),
-        p99 < MAX_P99,
+        spread.p99 < MAX_P99,
     );
     is_met && is_soon
 }
 
 /// What the nodes cost when nothing happens.
-async fn at_rest(watched: &Watched, address: SocketAddr, agents: &Arc<Vec<Agent>>) -> bool {
-    let rate = count(NODES) / INTERVAL.as_secs_f64();
+async fn at_rest(
+    watched: &Watched,
+    address: SocketAddr,
+    agents: &Arc<Vec<Agent>>,
+    sizes: Sizes,
+) -> bool {
+    let Sizes {
+        connections,
+        interval,
+        ..
+    } = sizes;
+    let rate = count(sizes.nodes) / interval.as_secs_f64();
     let cpu = Cpu::of(watched);
     let begun = Instant::now();
-    let latencies = send(address, agents, CONNECTIONS, Some(rate), INTERVAL, false).await;
+    let latencies = send(address, agents, connections, Some(rate), interval, false).await;
     let took = begun.elapsed().as_secs_f64();
     println!(
         "\nEvery node sends one heartbeat in {} s ({rate:.0} a second), each over a connection of its own",
-        INTERVAL.as_secs()
+        interval.as_secs()
     );
-    percentiles(&latencies);
+    Spread::of(&latencies).print("until the answer");
     let cores = cpu.print(watched, took);
     verdict(
         &format!("the replica takes under {MAX_CORES} cores"),
@@ -234,15 +265,13 @@ async fn send(
                     break;
                 }
                 sleep_until(due).await;
-                let mut stream = match kept.take() {
-                    Some(stream) => stream,
-                    None => TcpStream::connect(address)
-                        .await
-                        .expect("the server listens"),
+                let mut line = match kept.take() {
+                    Some(line) => line,
+                    None => Line::to(address).await,
                 };
-                beat(&mut stream, agent).await;
+                beat(&mut line, agent).await;
                 latencies.push(due.elapsed());
-                kept = is_kept.then_some(stream);
+                kept = is_kept.then_some(line);
                 due = match interval {
                     Some(interval) => due + interval,
                     None => tokio::time::Instant::now(),
@@ -257,7 +286,7 @@ async fn send(
 }
 
 /// One heartbeat over this connection.
-async fn beat(stream: &mut TcpStream, agent: &Agent) {
+async fn beat(line: &mut Line, agent: &Agent) {
     let body = facts().to_string();
     let request = format!(
         "POST /api/agent/v1/node/{}/heartbeat/ HTTP/1.1\r\nHost: berth\r\nAuthorization: TutumAgentToken {}\r\n\
@@ -266,43 +295,8 @@ async fn beat(stream: &mut TcpStream, agent: &Agent) {
         agent.token,
         body.len()
     );
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("the server reads");
-    let mut answer = Vec::with_capacity(1024);
-    while !is_whole(&answer) {
-        let read = stream.read_buf(&mut answer).await.expect("an answer");
-        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
-    }
-    assert!(
-        answer.starts_with(b"HTTP/1.1 200"),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
-}
-
-/// Whether it is an answer to its end, as its Content-Length says.
-fn is_whole(answer: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(answer);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return false;
-    };
-    let head = head.to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
-    length.and_then(|length| length.parse().ok()) == Some(body.len())
-}
-
-fn percentiles(latencies: &[Duration]) -> Duration {
-    let mut sorted = latencies.to_vec();
-    sorted.sort();
-    let at = |percent: usize| sorted[(sorted.len() - 1) * percent / 100];
-    for (what, latency) in [("p50", at(50)), ("p99", at(99)), ("at most", at(100))] {
-        println!("{:10.1} ms  {what}", latency.as_secs_f64() * 1e3);
-    }
-    at(99)
+    let answer = line.ask(&request).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 /// The processes whose cost is measured.
@@ -318,7 +312,7 @@ async fn postmaster(pool: &PgPool) -> u32 {
         .await
         .expect("an id");
     let backend = u32::try_from(backend).expect("an id");
-    let (parent, _) = stat(backend).expect("Postgres runs on this machine");
+    let (parent, _) = measure::cpu(backend).expect("Postgres runs on this machine");
     parent
 }
 
@@ -335,7 +329,7 @@ impl Cpu {
         let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
         let mut cpu = Self::default();
         // A process may end while it is looked at.
-        for (id, (parent, seconds)) in ids.filter_map(|id| Some((id, stat(id)?))) {
+        for (id, (parent, seconds)) in ids.filter_map(|id| Some((id, measure::cpu(id)?))) {
             if id == watched.replica {
                 cpu.replica = seconds;
             } else if id == watched.postmaster || parent == watched.postmaster {
@@ -356,39 +350,25 @@ impl Cpu {
     }
 }
 
-/// The parent of a process, and the seconds of processors that it has used.
-fn stat(id: u32) -> Option<(u32, f64)> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The second field is the program's name in parentheses, which may hold anything.
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split(' ').collect();
-    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
-    Some((
-        fields.get(1)?.parse().ok()?,
-        (ticks(11)? + ticks(12)?) / TICKS,
-    ))
-}
-
-fn count(of: usize) -> f64 {
-    f64::from(u32::try_from(of).expect("a small number"))
-}
-
-/// The statement alone: one heartbeat at a time over many connections, and many at a time over one.
-async fn writing(pool: &PgPool, agents: &[Agent]) {
+/// The statement alone, over as many connections: one heartbeat at a time, and many at a time.
+async fn writing(pool: &PgPool, agents: &[Agent], duration: Duration) {
     let beats: Vec<Beat> = agents.iter().map(as_beat).collect();
-    let single = beats
-        .chunks(beats.len() / WRITERS)
-        .map(|beats| write(pool, beats, 1));
-    let alone: f64 = join_all(single).await.into_iter().sum();
-    let together = write(pool, &beats, BATCH).await;
-    println!("\nThe statement alone");
-    println!("{alone:10.0}     heartbeats a second one by one, over {WRITERS} connections");
-    println!("{together:10.0}     a second, {BATCH} at a time over one connection");
-    println!("{:10.1}     times as many", together / alone);
+    let mut rates = Vec::new();
+    for size in [1, BATCH] {
+        // Each has nodes of its own.
+        let writers = beats
+            .chunks(beats.len() / WRITERS)
+            .map(|beats| write(pool, beats, size, duration));
+        rates.push(join_all(writers).await.into_iter().sum::<f64>());
+    }
+    println!("\nThe statement alone, over {WRITERS} connections");
+    println!("{:10.0}     heartbeats a second one by one", rates[0]);
+    println!("{:10.0}     a second, {BATCH} at a time", rates[1]);
+    println!("{:10.1}     times as many", rates[1] / rates[0]);
 }
 
 /// Writes batches of this size over one connection; answers with how many heartbeats a second.
-async fn write(pool: &PgPool, beats: &[Beat], size: usize) -> f64 {
+async fn write(pool: &PgPool, beats: &[Beat], size: usize, duration: Duration) -> f64 {
     let mut connection = pool.acquire().await.expect("a connection");
     let limits = Settings::default().limits;
     let begun = Instant::now();
@@ -396,7 +376,7 @@ async fn write(pool: &PgPool, beats: &[Beat], size: usize) -> f64 {
     for batch in beats.chunks(size).cycle() {
         let answers = host::hear(&mut connection, batch, limits).await;
         written += answers.expect("answers").len();
-        if begun.elapsed() > WRITING {
+        if begun.elapsed() > duration {
             break;
         }
     }
@@ -441,8 +421,9 @@ async fn addresses() -> bool {
     let engine = Engine::start(&host).await;
     host.ping().await.expect(200);
     let name = world.name_of(&host.uuid);
-    let mut times = Vec::with_capacity(CHANGES);
-    for change in 0..CHANGES {
+    let changes = sizes().changes;
+    let mut times = Vec::with_capacity(changes);
+    for change in 0..changes {
         let address = format!("203.0.113.{change}");
         let begun = Instant::now();
         host.heartbeat(json!({"public_ip": address}))
@@ -458,13 +439,13 @@ async fn addresses() -> bool {
     }
     drop(engine);
     println!(
-        "\n{CHANGES} addresses, one after the other, from the heartbeat that tells it until it is in Route 53 (simulated)"
+        "\n{changes} addresses, one after the other, from the heartbeat that tells it until it is in Route 53 (simulated)"
     );
-    let latest = times.iter().max().copied().unwrap_or_default();
-    percentiles(&times);
+    let spread = Spread::of(&times);
+    spread.print("until it is there");
     world.finish().await;
     verdict(
         &format!("within {} s", MAX_CHANGE.as_secs()),
-        latest < MAX_CHANGE,
+        spread.most < MAX_CHANGE,
     )
 }

@@ -7,8 +7,8 @@
 )]
 
 use std::{
-    env, fs,
-    process::ExitCode,
+    env,
+    process::{self, ExitCode},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -29,22 +29,19 @@ use domain::catalogue::Architecture;
 use rcgen::generate_simple_self_signed;
 use serde_json::{Value, json};
 use sim::{HostConfig, Simulator};
-use tests::ACCOUNT;
+use tests::{
+    ACCOUNT,
+    measure::{self, sized, verdict},
+};
 use tokio::{net::TcpListener, time::sleep};
 use uuid::Uuid;
 
 const REGION: &str = "us-east-1";
 /// As EC2 launches them, many at once.
 const BATCH: u32 = 500;
-/// How many there are, where no argument says otherwise.
-const HOSTS: u32 = 10_000;
 const HEARTBEAT_SECONDS: u32 = 30;
-/// For so long they are watched.
-const WATCHED: Duration = Duration::from_secs(60);
 /// How much of a core they may cost.
 const MOST_OF_A_CORE: f64 = 0.5;
-/// The clock of /proc/self/stat (USER_HZ), the same on every Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 #[derive(Clone)]
 struct Server {
@@ -58,10 +55,11 @@ fn main() -> ExitCode {
         .skip(1)
         .find_map(|argument| argument.parse().ok());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(measure(count.unwrap_or(HOSTS)))
+    let count = count.unwrap_or(sized(10_000, 100));
+    measure::conclude(&[runtime.block_on(cost_of(count))])
 }
 
-async fn measure(count: u32) -> ExitCode {
+async fn cost_of(count: u32) -> bool {
     let authority = generate_simple_self_signed([]).expect("a certificate");
     let authority = authority.cert.pem();
     let server = Server {
@@ -76,7 +74,7 @@ async fn measure(count: u32) -> ExitCode {
         ..sim::Config::default()
     });
     let sim = SimServer::start(simulator, listener).expect("a simulator");
-    let (memory, cpu, began) = (resident_mb(), cpu_seconds(), Instant::now());
+    let (memory, cpu, began) = (resident_kb(), cpu_seconds(), Instant::now());
     launch(&sim, &url, count).await;
     while server.announced.load(Ordering::Relaxed) < count.into() {
         sleep(Duration::from_millis(100)).await;
@@ -85,25 +83,23 @@ async fn measure(count: u32) -> ExitCode {
         "{count} hosts: all have called home {:.1} s after the first launch, for {:.1} s of CPU time; {:.1} kB of memory each",
         began.elapsed().as_secs_f64(),
         cpu_seconds() - cpu,
-        (resident_mb() - memory) * 1024.0 / f64::from(count)
+        (resident_kb() - memory) / f64::from(count)
     );
     let (heartbeats, cpu) = (server.heartbeats.load(Ordering::Relaxed), cpu_seconds());
-    sleep(WATCHED).await;
+    let watched = Duration::from_secs(sized(60, 1));
+    sleep(watched).await;
     let heartbeats = server.heartbeats.load(Ordering::Relaxed) - heartbeats;
-    let of_a_core = (cpu_seconds() - cpu) / WATCHED.as_secs_f64();
-    let keeps = of_a_core < MOST_OF_A_CORE;
+    let of_a_core = (cpu_seconds() - cpu) / watched.as_secs_f64();
     println!(
-        "{heartbeats} heartbeats in {} s cost {of_a_core:.3} of a core (under {MOST_OF_A_CORE}: {})",
-        WATCHED.as_secs(),
-        if keeps { "ok" } else { "BROKEN" }
+        "{heartbeats} heartbeats in {} s cost {of_a_core:.3} of a core",
+        watched.as_secs()
     );
     sim.simulator.end_hosts();
     sim.stop().await;
-    if keeps {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    verdict(
+        &format!("under {MOST_OF_A_CORE} of a core"),
+        of_a_core < MOST_OF_A_CORE,
+    )
 }
 
 /// Launches them over all zones, by requests of its own: Berth's client launches as slowly as EC2 lets an account.
@@ -185,19 +181,13 @@ async fn hear(State(server): State<Server>) -> Json<Value> {
     Json(json!({"heartbeat_seconds": HEARTBEAT_SECONDS, "state": "Deployed"}))
 }
 
-fn resident_mb() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kb = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-    kb.expect("a size") / 1024.0
+/// The resident memory of this process, in kB.
+fn resident_kb() -> f64 {
+    measure::memory(process::id(), "VmRSS") / 1e3
 }
 
 /// The CPU time of this process so far.
 fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
-    // The program's name, in brackets, may hold anything.
-    let (_, rest) = stat.rsplit_once(')').expect("a name");
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let ticks = |at: usize| fields[at].parse::<f64>().expect("a number");
-    (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+    let (_, seconds) = measure::cpu(process::id()).expect("Linux's /proc");
+    seconds
 }

@@ -14,39 +14,31 @@ use std::{
 use berth::local::{DEV_KEY, DEV_USER};
 use domain::placement::{Subnet, place};
 use serde_json::json;
-use tests::{Client, Cost, Options, World, free_port, wait_for};
-use tokio::{net::TcpStream, process::Command};
+use tests::{
+    Client, Cost, Options, World,
+    measure::{self, sized, verdict},
+};
 
+const BERTH: &str = env!("CARGO_BIN_EXE_berth-under-test");
 const NODES: u32 = 100;
 const MAX_LAUNCHES: u64 = 3;
 const MAX_CALLS: u64 = 60;
-const SWEEPS: u64 = 20;
 const PLACEMENTS: usize = 1000;
 const MAX_PLANNING: Duration = Duration::from_millis(5);
 const RUNS: usize = 201;
 const MAX_RESIDENT_MB: f64 = 60.0;
-const IDLE_FOR: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let good = [
+    let many = sized(1000, 100);
+    measure::conclude(&[
         runtime.block_on(first_launch()),
         runtime.block_on(round(NODES, 3, 10, Duration::from_secs(3), 1)),
-        runtime.block_on(round(1000, 12, 30, Duration::from_secs(15), 2)),
+        runtime.block_on(round(many, 12, 30, Duration::from_secs(15), 2)),
         runtime.block_on(at_rest()),
         planning(),
         runtime.block_on(memory()),
-    ];
-    if good.contains(&false) {
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
-}
-
-/// Prints whether a figure keeps its limit, and answers with it.
-fn verdict(what: &str, keeps: bool) -> bool {
-    println!("  {what}: {}", if keeps { "ok" } else { "BROKEN" });
-    keeps
+    ])
 }
 
 /// The EC2 calls of a first cluster.
@@ -118,16 +110,17 @@ async fn round(
 
 /// What watching costs when nothing changes.
 async fn at_rest() -> bool {
-    println!("\nDescribeInstances calls in {SWEEPS} sweeps of a site at rest");
+    let sweeps = sized(20, 5);
+    println!("\nDescribeInstances calls in {sweeps} sweeps of a site at rest");
     let mut counts = Vec::new();
     for clusters in [1, 10] {
-        let describes = tests::describes_at_rest(clusters, SWEEPS).await;
+        let describes = tests::describes_at_rest(clusters, sweeps).await;
         println!("{describes:6}  with {clusters} clusters");
         counts.push(describes);
     }
     verdict(
         "no more than one a sweep, give or take one at each end",
-        counts.iter().all(|count| *count <= SWEEPS + 2),
+        counts.iter().all(|count| *count <= sweeps + 2),
     )
 }
 
@@ -190,30 +183,7 @@ async fn memory() -> bool {
         ..Options::default()
     })
     .await;
-    let address = format!("127.0.0.1:{}", free_port());
-    let mut server = Command::new(env!("CARGO_BIN_EXE_berth-under-test"))
-        .args([
-            "--log",
-            "error",
-            "serve",
-            "--readiness",
-            "instance",
-            "--listen",
-            &address,
-        ])
-        .env("DATABASE_URL", &world.database_url)
-        .env("BERTH_AMBIENT_NAMESPACES", "*")
-        .env("AWS_ENDPOINT_URL", &world.endpoint.url)
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", &world.endpoint.access_key_id)
-        .env("AWS_SECRET_ACCESS_KEY", &world.endpoint.secret_access_key)
-        .kill_on_drop(true)
-        .spawn()
-        .expect("berth starts");
-    wait_for("the server to listen", || async {
-        TcpStream::connect(&address).await.ok()
-    })
-    .await;
+    let (mut server, address) = measure::serve(BERTH, &world, &[]).await;
     world.deploy("sa-east-1", "t3.micro", 3, json!({})).await;
     let client = Client::new(format!("http://{address}"), DEV_USER, DEV_KEY);
     for path in [
@@ -224,29 +194,19 @@ async fn memory() -> bool {
     ] {
         client.get(path).await.expect(200);
     }
-    tokio::time::sleep(IDLE_FOR).await;
+    let idle = Duration::from_secs(sized(10, 0));
+    tokio::time::sleep(idle).await;
     let pid = server.id().expect("it runs");
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux's /proc");
-    let (now, peak) = (megabytes(&status, "VmRSS:"), megabytes(&status, "VmHWM:"));
+    let [now, peak] = ["VmRSS", "VmHWM"].map(|name| measure::memory(pid, name) / 1e6);
     server.kill().await.expect("it ran until now");
     world.finish().await;
     println!(
         "\nResident memory of `berth serve` after a deploy, a few requests and {} s of idling",
-        IDLE_FOR.as_secs()
+        idle.as_secs()
     );
     println!("{now:10.1} MB  now\n{peak:10.1} MB  at most");
     verdict(
         &format!("now under {MAX_RESIDENT_MB} MB"),
         now < MAX_RESIDENT_MB,
     )
-}
-
-/// A line of `/proc/…/status`, which counts in KiB.
-fn megabytes(status: &str, name: &str) -> f64 {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(name))
-        .expect("Linux's /proc");
-    let kib = line.trim_end_matches("kB").trim();
-    kib.parse::<f64>().expect("a number") * 1024.0 / 1e6
 }

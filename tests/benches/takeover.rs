@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::json;
-use tests::{Options, OwnPostgres, Process, World, wait_for};
+use tests::{Options, OwnPostgres, Process, World, measure, wait_for};
 use uuid::Uuid;
 
 const BERTH: &str = env!("CARGO_BIN_EXE_berth-under-test");
@@ -23,26 +23,16 @@ const AFTER_RESTART: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let good = [
+    measure::conclude(&[
         runtime.block_on(takeovers()),
         runtime.block_on(postgres_restarts()),
-    ];
-    if good.contains(&false) {
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
+    ])
 }
 
 /// Prints a time and whether it keeps its limit, and answers with that.
 fn verdict(what: &str, took: Duration, limit: Duration) -> bool {
-    let keeps = took < limit;
-    println!(
-        "{:8.2} s  {what} (under {} s: {})",
-        took.as_secs_f64(),
-        limit.as_secs(),
-        if keeps { "ok" } else { "BROKEN" }
-    );
-    keeps
+    println!("{:8.2} s  {what}", took.as_secs_f64());
+    measure::verdict(&format!("under {} s", limit.as_secs()), took < limit)
 }
 
 /// A worker of the real program, which paces itself as in production.

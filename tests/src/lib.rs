@@ -12,6 +12,7 @@ mod docker_cloud;
 mod engine;
 mod engine_socket;
 mod host;
+pub mod measure;
 mod moto;
 mod numbers;
 mod pace;

@@ -66,7 +66,7 @@ pub fn new_key() -> String {
 
 /// The caller of a request, known by their key, and what an action records of the request.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub struct Caller {
     principal: Principal,
     /// The namespace that the request is about, and what the caller may do in it.
     place: Place,

@@ -27,7 +27,7 @@ pub(crate) struct ErrorBody {
 
 /// An answer that is not a success, by its meaning.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ApiError {
+pub enum ApiError {
     /// Something in the request can't be taken, or the object's state forbids it.
     #[error("{0}")]
     Invalid(String),
