@@ -7,7 +7,11 @@ mod install;
 mod launched;
 mod process;
 mod reachability;
+mod real_engine;
 mod registration;
 mod ssh;
 mod theft;
 mod upgrades;
+
+/// Whose engine listens at this machine's own address, at Docker's port: one at a time.
+static OWN_PORT: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

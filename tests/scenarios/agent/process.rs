@@ -50,6 +50,7 @@ async fn node(world: &World, state: &str) -> Value {
 #[tokio::test]
 async fn a_machine_with_berths_agent_becomes_a_node_that_a_docker_client_can_use_until_its_owner_removes_it()
  {
+    let _port = super::OWN_PORT.lock().await;
     let mut options = Options::default();
     options.worker.hosts.heartbeat = Duration::from_secs(1);
     let world = World::with(options).await;
