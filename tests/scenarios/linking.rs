@@ -8,6 +8,7 @@ use tests::{ACCOUNT, Answer, Client, Options, World, add_user, trust, wait_for};
 mod on_moto;
 mod secrets;
 mod validation;
+mod walkthrough;
 
 const REGION: &str = "sa-east-1";
 const CREDENTIALS: &str = "/api/infra/v1/provider/aws/credentials/";
