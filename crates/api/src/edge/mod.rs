@@ -11,7 +11,7 @@ mod tls;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use domain::ids::UserId;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use tokio::time::Instant;
 
 use bucket::{Buckets, Rate};
@@ -31,6 +31,8 @@ pub struct Edge {
     pub connections: usize,
     /// How many of them may be from one address that is no trusted proxy; further ones are closed.
     pub connections_per_address: usize,
+    /// How long a connection may take to send the head of its first request.
+    pub first_head_patience: Duration,
     /// How long a connection may take to send the head of its next request.
     pub head_patience: Duration,
     /// How long a client may take to make room for more of an answer.
@@ -48,6 +50,8 @@ impl Default for Edge {
             failed_logins_per_minute: 60,
             connections: 10_000,
             connections_per_address: 1_000,
+            // Whoever connects has something to ask.
+            first_head_patience: Duration::from_secs(15),
             // Load balancers keep connections open for a minute and take it badly when the other side closes first.
             head_patience: Duration::from_secs(75),
             write_patience: Duration::from_secs(30),
@@ -87,6 +91,26 @@ impl Requests {
                 wait,
             }),
         }
+    }
+}
+
+/// How many times as many connections as an address the largest network may have that one customer gets.
+const SHARES_OF_A_SITE: usize = 2;
+
+/// The networks that an address counts for, each with how many connections it may have: itself, or of IPv6 its network of 64
+/// bits, and the one of 48 bits beside. That is what a customer may be given ("IPv6 Address Assignment to End Sites",
+/// RFC 6177), with 65,536 networks of 64 bits to come from.
+fn shares(address: IpAddr, per_address: usize) -> Vec<(IpNet, usize)> {
+    let origin = origin_of(address);
+    match origin {
+        IpAddr::V4(_) => vec![(origin.into(), per_address)],
+        IpAddr::V6(address) => [(64, 1), (48, SHARES_OF_A_SITE)]
+            .into_iter()
+            .filter_map(|(bits, times)| {
+                let network = Ipv6Net::new(address, bits).ok()?.trunc();
+                Some((network.into(), per_address.saturating_mul(times)))
+            })
+            .collect(),
     }
 }
 
