@@ -1,5 +1,7 @@
 //! Credentials are tried before they are taken: a dry run in every region.
 
+use std::time::Duration;
+
 use super::*;
 
 const INVALID: &str = "Invalid AWS credentials or insufficient EC2 permissions\n";
@@ -47,6 +49,70 @@ async fn one_region_is_enough_although_two_hang_and_the_others_refuse() {
     assert_eq!(linked.body["valid"], true);
     let tried = world.sim().calls()["RunInstances (dry run)"];
     assert_eq!(tried, regions.len() as u64, "once in each region");
+    world.sim().clear_faults();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn seventeen_regions_of_which_two_hang_are_tried_within_ten_seconds() {
+    let world = strict_world().await;
+    // Seventeen of them, with us-east-1, which is asked about the others.
+    let regions = regions(&world).await;
+    let others: Vec<&String> = regions.iter().filter(|it| *it != "us-east-1").collect();
+    let (kept, gone) = others.split_at(16);
+    for query in [
+        "DELETE FROM node_type_zone WHERE zone IN (SELECT name FROM zone WHERE region = ANY($1))",
+        "DELETE FROM zone WHERE region = ANY($1)",
+        "DELETE FROM region WHERE name = ANY($1)",
+    ] {
+        sqlx::query(query)
+            .bind(gone)
+            .execute(&world.pool)
+            .await
+            .unwrap();
+    }
+    let (hanging, answering) = kept.split_at(2);
+    for region in hanging {
+        // Whatever is asked there.
+        world.sim().add_fault(FaultRule {
+            region: Some((*region).clone()),
+            times: u64::MAX,
+            ..FaultRule::next("*", Fault::Hang)
+        });
+    }
+    // The promise. What a region may take at most is in the product.
+    let promised = Duration::from_secs(10);
+    let put = || async {
+        let body = key(THEIRS);
+        let answer = world.client.put(CREDENTIALS, &body);
+        tokio::time::timeout(promised, answer)
+            .await
+            .expect("an answer within the time that is promised")
+    };
+    let linked = put().await.expect(201);
+    assert_eq!(linked.body["valid"], true);
+    world.client.delete(CREDENTIALS).await.expect(202);
+
+    for region in answering {
+        refuse_dry_runs(&world, Some(region), denied());
+    }
+    refuse_dry_runs(&world, Some("us-east-1"), denied());
+    let refused = put().await.expect(400);
+    let words = refused.error();
+    for region in hanging {
+        assert!(
+            words.contains(&format!("\n{region}: no answer in time\n")),
+            "{words}"
+        );
+    }
+    assert_eq!(words.matches("no answer").count(), 2, "{words}");
+    assert_eq!(
+        words
+            .matches("UnauthorizedOperation (RunInstances)")
+            .count(),
+        15,
+        "{words}"
+    );
     world.sim().clear_faults();
     world.finish().await;
 }
