@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sim::{Fault, FaultRule};
 use tests::{ACCOUNT, Answer, Client, Options, World, add_user, trust, wait_for};
 
+mod full_run;
 mod on_moto;
 mod secrets;
 mod validation;
