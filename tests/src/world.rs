@@ -102,6 +102,7 @@ impl Default for Options {
             quota: domain::quota::Limits::default(),
             edge: api::Edge {
                 requests_per_second: 0,
+                credentials_per_minute: 0,
                 failed_logins_per_minute: 0,
                 connections_per_address: 0,
                 ..api::Edge::default()

@@ -52,7 +52,7 @@ async fn seed_moto_a_role_of_another_account_is_linked_and_launched_into() {
     let put = |body: Value| async move {
         wait_for("moto to answer", || async {
             let answer = client.put(CREDENTIALS, &body).await;
-            (answer.status != 503).then_some(answer)
+            (!matches!(answer.status, 429 | 503)).then_some(answer)
         })
         .await
     };

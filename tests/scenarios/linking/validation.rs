@@ -209,6 +209,34 @@ async fn a_key_that_aws_does_not_know_and_an_aws_that_is_silent_are_told_apart()
 }
 
 #[tokio::test]
+async fn who_has_credentials_tried_on_and_on_waits_and_nobody_else_does() {
+    let options = strict();
+    let edge = api::Edge {
+        credentials_per_minute: 2,
+        ..options.edge.clone()
+    };
+    let world = World::with(Options { edge, ..options }).await;
+    let eve = add_user(&world, "eve", "eves-key").await;
+    let role = json!({"role_arn": format!("arn:aws:iam::{THEIRS}:role/none")});
+    // What can't be taken is not tried.
+    eve.put(CREDENTIALS, &json!({})).await.expect(400);
+    for _ in 0..2 {
+        eve.put(CREDENTIALS, &role).await.expect(400);
+    }
+    let before = world.sim().calls();
+    let refused = eve.put(CREDENTIALS, &role).await.expect(429);
+    let wait = refused.headers["retry-after"].to_str().unwrap();
+    assert!((1..=30).contains(&wait.parse::<u32>().unwrap()), "{wait}");
+    let words = "too many AWS credentials of this user were to be tried";
+    assert!(refused.error().starts_with(words), "{}", refused.error());
+    assert_eq!(world.sim().calls()["AssumeRole"], before["AssumeRole"]);
+    eve.get(CREDENTIALS).await.expect(200);
+    let mine = world.client.put(CREDENTIALS, &key(THEIRS)).await;
+    mine.expect(201);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_key_that_is_taken_away_is_found_out_and_one_that_is_due_is_tried() {
     let world = strict_world().await;
     let client = &world.client;

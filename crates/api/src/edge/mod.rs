@@ -25,6 +25,9 @@ use crate::error::ApiError;
 pub struct Edge {
     /// How many requests a second a user may go on making. As many as of five seconds may come at once.
     pub requests_per_second: u32,
+    /// How many AWS credentials a minute a user may have tried, each of which takes some calls in every region. As many may
+    /// come at once.
+    pub credentials_per_minute: u32,
     /// How many wrong keys and tokens a minute may come from one address. As many may come at once.
     pub failed_logins_per_minute: u32,
     /// How many connections there may be; further ones wait.
@@ -47,6 +50,7 @@ impl Default for Edge {
     fn default() -> Self {
         Self {
             requests_per_second: 100,
+            credentials_per_minute: 20,
             failed_logins_per_minute: 60,
             connections: 10_000,
             connections_per_address: 1_000,
@@ -61,18 +65,31 @@ impl Default for Edge {
     }
 }
 
-/// How much users ask for.
+/// How much users ask for, of one kind.
 #[derive(Debug)]
-pub(crate) struct Requests(Buckets<UserId>);
+pub(crate) struct Requests {
+    buckets: Buckets<UserId>,
+    too_many: &'static str,
+}
 
 impl Requests {
+    /// Requests of any kind.
     pub(crate) fn new(edge: &Edge) -> Self {
         let per_second = edge.requests_per_second;
-        Self(Buckets::new(Rate::per(
-            Duration::from_secs(1),
-            per_second,
-            per_second.saturating_mul(5),
-        )))
+        let burst = per_second.saturating_mul(5);
+        Self {
+            buckets: Buckets::new(Rate::per(Duration::from_secs(1), per_second, burst)),
+            too_many: "too many requests of this user",
+        }
+    }
+
+    /// Those that have AWS credentials tried.
+    pub(crate) fn to_try_credentials(edge: &Edge) -> Self {
+        let per_minute = edge.credentials_per_minute;
+        Self {
+            buckets: Buckets::new(Rate::per(Duration::from_secs(60), per_minute, per_minute)),
+            too_many: "too many AWS credentials of this user were to be tried",
+        }
     }
 
     /// Counts a request of the user.
@@ -81,13 +98,13 @@ impl Requests {
     /// [`ApiError::TooMany`], with how long to wait.
     pub(crate) fn count(&self, user: UserId) -> Result<(), ApiError> {
         let now = Instant::now();
-        match self.0.wait(&user, now) {
+        match self.buckets.wait(&user, now) {
             None => {
-                self.0.take(user, now);
+                self.buckets.take(user, now);
                 Ok(())
             }
             Some(wait) => Err(ApiError::TooMany {
-                what: "too many requests of this user",
+                what: self.too_many,
                 wait,
             }),
         }

@@ -172,6 +172,7 @@ pub(crate) async fn put(
         return Err(ApiError::NoSecretKey);
     }
     let clouds = app.clouds()?;
+    app.trials.count(caller.user())?;
     let external_id = {
         let mut connection = app.pool.acquire().await?;
         link::keep(&mut connection, caller.namespace())
