@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use tracing::{debug, error, warn};
 
-use super::{Edge, guarded::Guarded, shares};
+use super::{Edge, SHARES_OF_A_SITE, guarded::Guarded, networks_of};
 
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -132,17 +132,20 @@ impl Addresses {
     fn admit(self: &Arc<Self>, edge: &Edge, address: IpAddr) -> Option<OfAddress> {
         let address = address.to_canonical();
         let is_proxy = edge.trusted_proxies.iter().any(|it| it.contains(&address));
-        let shares = match is_proxy || edge.connections_per_address == 0 {
+        let networks = match is_proxy || edge.connections_per_address == 0 {
             true => Vec::new(),
-            false => shares(address, edge.connections_per_address),
+            false => networks_of(address),
         };
+        let per_address = edge.connections_per_address;
+        let shares = [
+            per_address,
+            per_address.saturating_mul(SHARES_OF_A_SITE as usize),
+        ];
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_room =
-            |(network, most): &(IpNet, usize)| counts.get(network).is_none_or(|count| count < most);
-        if !shares.iter().all(has_room) {
+        let has_room = |(network, most)| counts.get(network).is_none_or(|count| *count < most);
+        if !networks.iter().zip(shares).all(has_room) {
             return None;
         }
-        let networks: Vec<IpNet> = shares.into_iter().map(|(network, _)| network).collect();
         for network in &networks {
             *counts.entry(*network).or_default() += 1;
         }

@@ -111,22 +111,19 @@ impl Requests {
     }
 }
 
-/// How many times as many connections as an address the largest network may have that one customer gets.
-const SHARES_OF_A_SITE: usize = 2;
+/// How many times as much as an address the largest network may have that one customer gets.
+const SHARES_OF_A_SITE: u32 = 2;
 
-/// The networks that an address counts for, each with how many connections it may have: itself, or of IPv6 its network of 64
-/// bits, and the one of 48 bits beside. That is what a customer may be given ("IPv6 Address Assignment to End Sites",
-/// RFC 6177), with 65,536 networks of 64 bits to come from.
-fn shares(address: IpAddr, per_address: usize) -> Vec<(IpNet, usize)> {
+/// The networks that an address counts for: itself, or of IPv6 its network of 64 bits, and the one of 48 bits beside. That
+/// is what a customer may be given ("IPv6 Address Assignment to End Sites", RFC 6177), with 65,536 networks of 64 bits to
+/// come from; together they may have [`SHARES_OF_A_SITE`].
+fn networks_of(address: IpAddr) -> Vec<IpNet> {
     let origin = origin_of(address);
     match origin {
-        IpAddr::V4(_) => vec![(origin.into(), per_address)],
-        IpAddr::V6(address) => [(64, 1), (48, SHARES_OF_A_SITE)]
+        IpAddr::V4(_) => vec![origin.into()],
+        IpAddr::V6(address) => [64, 48]
             .into_iter()
-            .filter_map(|(bits, times)| {
-                let network = Ipv6Net::new(address, bits).ok()?.trunc();
-                Some((network.into(), per_address.saturating_mul(times)))
-            })
+            .filter_map(|bits| Some(Ipv6Net::new(address, bits).ok()?.trunc().into()))
             .collect(),
     }
 }
