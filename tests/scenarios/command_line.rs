@@ -515,6 +515,42 @@ async fn replicas_that_start_together_may_migrate_at_once() {
 }
 
 #[tokio::test]
+async fn a_secret_key_in_the_environment_is_as_good_as_one_in_a_file() {
+    let world = stage().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    let key = "b25lb25lb25lb25lb25lb25lb25lb25lb25lb25lb24=";
+    std::fs::write(&file, key).unwrap();
+    let file = file.to_str().unwrap();
+    let database = ("DATABASE_URL", world.database_url.as_str());
+    let (of_variable, of_file) = (("BERTH_SECRET_KEY", key), ("BERTH_SECRET_KEY_FILE", file));
+    for given in [of_variable, of_file] {
+        let ended = run(&["rotate-key"], &[database, given]).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains("count=0"), "{}", ended.stderr);
+    }
+    let long = key.to_owned() + &" ".repeat(5_000);
+    let both =
+        format!("BERTH_SECRET_KEY is set, and --secret-key-file {file}, too: give one of them");
+    for (given, words) in [
+        (vec![of_variable, of_file], both.as_str()),
+        (
+            vec![("BERTH_SECRET_KEY", "b25l")],
+            "BERTH_SECRET_KEY: the secret key must be 32 random bytes",
+        ),
+        (
+            vec![("BERTH_SECRET_KEY", long.as_str())],
+            "give BERTH_SECRET_KEY_FILE instead",
+        ),
+    ] {
+        let ended = run(&["rotate-key"], &[&[database], &given[..]].concat()).await;
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_log_that_goes_to_a_file_has_no_colors() {
     let world = stage().await;
     let ended = run(&["migrate"], &[("DATABASE_URL", &world.database_url)]).await;

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use sim::{Fault, FaultRule};
 use tests::{ACCOUNT, Answer, Client, Options, World, add_user, trust, wait_for};
 
+mod full_run;
 mod on_moto;
 mod secrets;
 mod validation;
+mod walkthrough;
 
 const REGION: &str = "sa-east-1";
 const CREDENTIALS: &str = "/api/infra/v1/provider/aws/credentials/";
@@ -371,6 +373,13 @@ async fn a_role_whose_trust_is_taken_back_refuses_new_deploys_and_leaves_nodes_a
         why.contains(&format!("{REGION}: AccessDenied (AssumeRole): ")),
         "{why}"
     );
+    // EC2 was never asked: it is STS that would say the same.
+    let command = format!(
+        "\nTo see the same: aws sts assume-role --role-arn arn:aws:iam::{THEIRS}:role/berth --role-session-name berth \
+         --external-id {}\n",
+        external_id(client).await
+    );
+    assert!(why.contains(&command), "{why}");
 
     let (_, refused) = try_to_deploy(client, "more").await;
     assert_eq!(refused.expect(400).error(), why);

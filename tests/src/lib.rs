@@ -41,14 +41,14 @@ pub use docker_cloud::DockerCloud;
 pub use engine::{DOCKER_PORT, Engine, ORIGINAL_PORT};
 pub use engine_socket::EngineSocket;
 pub use host::{Host, agent_config, facts, fresh_token};
-pub use moto::Moto;
+pub use moto::{AccessKey, CheckedMoto, Moto};
 pub use numbers::{
     Cost, Round, cost_of_a_first_launch, cost_of_a_round_in_given_subnets, describes_at_rest,
 };
 pub use pace::{fast_connector, fast_worker};
 pub use postgres::{OwnPostgres, fresh_database};
 pub use process::{Ended, Process, free_port};
-pub use python::{python, schemathesis};
+pub use python::{python, schemathesis, venv};
 pub use raw::{RawAnswer, raw_bytes, raw_exchange, raw_http};
 pub use real_engine::{RealEngine, docker};
 pub use shift::Shift;

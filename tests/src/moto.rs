@@ -10,7 +10,7 @@ use aws::Instance;
 use domain::{node::InstanceState, tags};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::{Options, World, wait_for};
+use crate::{Options, World, wait_for, world::aws_call};
 
 /// The server, whose end is the end of this process: it reads its standard input until that is closed.
 static SERVER: OnceCell<(String, Child)> = OnceCell::const_new();
@@ -25,9 +25,14 @@ pub struct Moto {
     _turn: MutexGuard<'static, ()>,
 }
 
-fn start() -> (String, Child) {
+/// With checks, after so many calls.
+fn start(unchecked_calls: Option<u32>) -> (String, Child) {
     let folder = env!("CARGO_MANIFEST_DIR");
-    let mut server = Command::new(format!("{folder}/.venv/bin/python"))
+    let mut command = Command::new(format!("{folder}/.venv/bin/python"));
+    if let Some(calls) = unchecked_calls {
+        command.env("INITIAL_NO_AUTH_ACTION_COUNT", calls.to_string());
+    }
+    let mut server = command
         .arg(format!("{folder}/clients/moto_server.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -46,6 +51,65 @@ fn start() -> (String, Child) {
     (url.trim().to_owned(), server)
 }
 
+/// An access key.
+#[derive(Debug, Clone)]
+pub struct AccessKey {
+    /// Its id.
+    pub id: String,
+    /// What its owner's calls are signed with.
+    pub secret: String,
+}
+
+/// A moto of one's own that answers to no call whose signature is wrong or which no policy permits, but the first ones: by
+/// those there get to be users. `clients/moto_server.py` says what it checks.
+#[derive(Debug)]
+pub struct CheckedMoto {
+    /// Where it listens.
+    pub url: String,
+    server: Child,
+}
+
+impl CheckedMoto {
+    /// Starts it with as many users, each of an account and with one policy, and answers with their keys.
+    pub async fn start<const N: usize>(users: [(&str, &str, &str); N]) -> (Self, [AccessKey; N]) {
+        const CALLS: [&str; 3] = ["CreateUser", "PutUserPolicy", "CreateAccessKey"];
+        let calls = u32::try_from(N * CALLS.len()).expect("a few");
+        let started = tokio::task::spawn_blocking(move || start(Some(calls)));
+        let (url, server) = started.await.expect("moto starts");
+        let mut keys = Vec::new();
+        for (account, name, policy) in users {
+            let mut said = String::new();
+            for call in CALLS {
+                let parameters = [
+                    ("UserName", name),
+                    ("PolicyName", name),
+                    ("PolicyDocument", policy),
+                ];
+                said = aws_call(&url, account, "iam", "us-east-1", call, &parameters).await;
+            }
+            let element = |name: &str| {
+                let (_, rest) = said.split_once(&format!("<{name}>")).expect("an element");
+                let (text, _) = rest.split_once('<').expect("its end");
+                text.to_owned()
+            };
+            keys.push(AccessKey {
+                id: element("AccessKeyId"),
+                secret: element("SecretAccessKey"),
+            });
+        }
+        let keys = keys.try_into().expect("a key for each");
+        (Self { url, server }, keys)
+    }
+}
+
+impl Drop for CheckedMoto {
+    fn drop(&mut self) {
+        // It may have ended: then there is nothing to kill.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
 impl Moto {
     /// An installation of its own, when its turn has come.
     pub async fn start() -> Self {
@@ -57,7 +121,7 @@ impl Moto {
         let turn = TURN.lock().await;
         let (url, _) = SERVER
             .get_or_init(|| async {
-                let started = tokio::task::spawn_blocking(start);
+                let started = tokio::task::spawn_blocking(|| start(None));
                 tokio::time::timeout(Duration::from_secs(60), started)
                     .await
                     .expect("moto starts within a minute")

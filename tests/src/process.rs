@@ -103,6 +103,11 @@ impl Process {
         }
     }
 
+    /// The number that the system knows it by.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written to standard output up to now.
     pub fn stdout(&self) -> String {
         self.stdout.text()

@@ -10,6 +10,15 @@ fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The folder with the programs of the virtual environment.
+///
+/// # Panics
+/// Where this one is missing.
+pub fn venv(needed: &str) -> PathBuf {
+    let program = program(needed);
+    program.parent().expect("it is in a folder").to_owned()
+}
+
 /// A program of the virtual environment.
 fn program(name: &str) -> PathBuf {
     let program = folder().join(".venv/bin").join(name);

@@ -102,6 +102,7 @@ impl Default for Options {
             quota: domain::quota::Limits::default(),
             edge: api::Edge {
                 requests_per_second: 0,
+                credentials_per_minute: 0,
                 failed_logins_per_minute: 0,
                 connections_per_address: 0,
                 ..api::Edge::default()
@@ -196,6 +197,40 @@ pub(crate) async fn wait_for_no<F: Future<Output = Vec<String>>>(
         );
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// A call of AWS's query protocol by whom the access key says; nobody checks a signature.
+pub(crate) async fn aws_call(
+    url: &str,
+    access_key: &str,
+    service: &str,
+    region: &str,
+    action: &str,
+    parameters: &[(&str, &str)],
+) -> String {
+    let mut pairs = vec![("Action", action)];
+    pairs.extend(parameters);
+    let query = reqwest::Url::parse_with_params(url, &pairs).expect("parameters");
+    let scope = format!("{access_key}/20260101/{region}/{service}/aws4_request");
+    let is_account = access_key.len() == 12 && access_key.bytes().all(|b| b.is_ascii_digit());
+    let account = if is_account { access_key } else { ACCOUNT };
+    let response = reqwest::Client::new()
+        .post(url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
+        )
+        // moto takes it where it knows no account of the key.
+        .header("x-moto-account-id", account)
+        .body(query.query().unwrap_or_default().to_owned())
+        .send()
+        .await
+        .expect("AWS answers");
+    let is_success = response.status().is_success();
+    let text = response.text().await.expect("a body");
+    assert!(is_success, "{action}: {text}");
+    text
 }
 
 impl World {
@@ -457,30 +492,15 @@ impl World {
         action: &str,
         parameters: &[(&str, &str)],
     ) -> String {
-        let mut pairs = vec![("Action", action)];
-        pairs.extend(parameters);
-        let query =
-            reqwest::Url::parse_with_params(&self.endpoint.url, &pairs).expect("parameters");
-        let scope = format!("{access_key}/20260101/{region}/{service}/aws4_request");
-        let is_account = access_key.len() == 12 && access_key.bytes().all(|b| b.is_ascii_digit());
-        let account = if is_account { access_key } else { ACCOUNT };
-        let response = reqwest::Client::new()
-            .post(&self.endpoint.url)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header(
-                "authorization",
-                format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
-            )
-            // moto takes it where it knows no account of the key.
-            .header("x-moto-account-id", account)
-            .body(query.query().unwrap_or_default().to_owned())
-            .send()
-            .await
-            .expect("AWS answers");
-        let is_success = response.status().is_success();
-        let text = response.text().await.expect("a body");
-        assert!(is_success, "{action}: {text}");
-        text
+        aws_call(
+            &self.endpoint.url,
+            access_key,
+            service,
+            region,
+            action,
+            parameters,
+        )
+        .await
     }
 
     /// Makes an instance profile with a role of the same name, as the IAM console does.

@@ -108,6 +108,7 @@ pub struct App {
     edge: Arc<Edge>,
     logins: Arc<edge::Logins>,
     requests: Arc<edge::Requests>,
+    trials: Arc<edge::Requests>,
 }
 
 impl App {
@@ -129,6 +130,7 @@ impl App {
             quota: config.quota,
             logins: Arc::new(edge::Logins::new(&config.edge)),
             requests: Arc::new(edge::Requests::new(&config.edge)),
+            trials: Arc::new(edge::Requests::to_try_credentials(&config.edge)),
             edge: Arc::new(config.edge),
         }
     }

@@ -15,6 +15,10 @@ pub(crate) const UNUSABLE: &str = "UnusableCredentials";
 /// The code of an answer that did not come; Berth's own.
 const NO_ANSWER: &str = "NoAnswer";
 
+/// The calls of STS.
+pub(crate) const ASSUME_ROLE: &str = "AssumeRole";
+pub(crate) const GET_CALLER_IDENTITY: &str = "GetCallerIdentity";
+
 /// What AWS said, word by word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
@@ -174,11 +178,16 @@ impl Error {
     /// Whether AWS does not know the credentials, or does not let the role be assumed: no call will succeed with them. A
     /// region that the account has not opted in to knows none, either.
     pub fn is_about_credentials(&self) -> bool {
-        matches!(self, Self::NotAllowed(said) if said.action == "AssumeRole" || matches!(
+        matches!(self, Self::NotAllowed(said) if said.action == ASSUME_ROLE || matches!(
             said.code.as_str(),
             "AuthFailure" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "ExpiredToken" | "RequestExpired"
                 | "UnrecognizedClientException" | "OptInRequired" | UNUSABLE
         ))
+    }
+
+    /// Whether it is STS that has refused, before the call itself was sent.
+    pub(crate) fn is_of_sts(&self) -> bool {
+        matches!(self.said().action, ASSUME_ROLE | GET_CALLER_IDENTITY)
     }
 
     /// Whether AWS has said nothing.

@@ -12,7 +12,7 @@ use domain::ids::LinkId;
 
 use crate::{
     Error, Result, Said,
-    error::{self, from_sdk as said},
+    error::{self, ASSUME_ROLE, GET_CALLER_IDENTITY, from_sdk as said},
 };
 
 /// The name of Berth's sessions of roles: it stands in the user's CloudTrail.
@@ -62,6 +62,23 @@ pub enum Credentials {
     },
     /// They can't be used, for this reason: every call is refused with it.
     Unusable(String),
+}
+
+impl Credentials {
+    /// How the user asks AWS whom the credentials are of, and sees the same refusal. A role is assumed with Berth's own,
+    /// which the user does not have.
+    pub fn command(&self) -> String {
+        match self {
+            Self::Role { arn, external_id } => format!(
+                "aws sts assume-role --role-arn {arn} --role-session-name {SESSION} --external-id {external_id}\n\
+                 (with Berth's credentials, not with yours; the role's trust policy must name Berth's account and ask \
+                 for this external id)"
+            ),
+            Self::Ambient | Self::Key { .. } | Self::Unusable(_) => {
+                "aws sts get-caller-identity".to_owned()
+            }
+        }
+    }
 }
 
 /// A secret, which shows itself to nobody.
@@ -121,10 +138,10 @@ pub(crate) async fn identity(config: &SdkConfig) -> Result<Identity> {
         .get_caller_identity()
         .send()
         .await
-        .map_err(said("GetCallerIdentity"))?;
+        .map_err(said(GET_CALLER_IDENTITY))?;
     match (answer.account, answer.arn) {
         (Some(account), Some(arn)) => Ok(Identity { account, arn }),
-        _ => Err(empty("GetCallerIdentity")),
+        _ => Err(empty(GET_CALLER_IDENTITY)),
     }
 }
 
@@ -163,7 +180,7 @@ impl AssumedRole {
             .role_session_name(SESSION)
             .send()
             .await
-            .map_err(said("AssumeRole"))?;
+            .map_err(said(ASSUME_ROLE))?;
         let given = answer.credentials.and_then(|given| {
             let ends = SystemTime::try_from(given.expiration).ok()?;
             Some(SdkCredentials::new(
@@ -174,7 +191,7 @@ impl AssumedRole {
                 "assumed role",
             ))
         });
-        given.ok_or_else(|| empty("AssumeRole"))
+        given.ok_or_else(|| empty(ASSUME_ROLE))
     }
 }
 

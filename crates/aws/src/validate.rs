@@ -50,10 +50,12 @@ impl Verdict {
 }
 
 /// What came of the dry runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// By region.
     pub regions: Vec<(String, Verdict)>,
+    /// How the user sees whether the credentials are known at all.
+    pub command: String,
 }
 
 impl Report {
@@ -98,12 +100,14 @@ impl fmt::Display for Report {
                 }
             }
         }
-        let refused = self.regions.iter().find_map(|(_, verdict)| match verdict {
-            Verdict::Refused(denial) => Some(denial.command.as_str()),
+        let of_ec2 = self.regions.iter().find_map(|(_, verdict)| match verdict {
+            Verdict::Refused(denial) if !denial.error.is_of_sts() => Some(&denial.command),
             _ => None,
         });
-        let command = refused.unwrap_or("aws sts get-caller-identity");
-        write!(f, "To see the same with these credentials: {command}")
+        match of_ec2 {
+            Some(command) => write!(f, "To see the same with these credentials: {command}"),
+            None => write!(f, "To see the same: {}", self.command),
+        }
     }
 }
 
@@ -130,7 +134,10 @@ pub async fn validate(clouds: &dyn Clouds, link: &Link, regions: &[String]) -> R
             *verdict = Verdict::Off;
         }
     }
-    Report { regions: verdicts }
+    Report {
+        regions: verdicts,
+        command: link.credentials.command(),
+    }
 }
 
 /// The regions that the account has not opted in to.
@@ -171,7 +178,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::Said;
+    use crate::{Credentials, Said};
 
     fn denial(code: &str, message: &str) -> Denial {
         Denial {
@@ -204,7 +211,10 @@ mod tests {
         let silent = verdicts.iter().filter(|(_, it)| *it == Verdict::NoAnswer);
         let silent: Vec<_> = silent.map(|(region, _)| region.as_str()).collect();
         assert_eq!(silent, ["region-3", "region-13"]);
-        let report = Report { regions: verdicts };
+        let report = Report {
+            regions: verdicts,
+            command: String::new(),
+        };
         assert!(report.is_good() && !report.is_silent());
     }
 
@@ -212,6 +222,7 @@ mod tests {
     fn one_region_is_enough_and_trouble_of_awss_says_nothing() {
         let report = |verdicts: Vec<Verdict>| Report {
             regions: verdicts.into_iter().map(|it| ("r".into(), it)).collect(),
+            command: String::new(),
         };
         let refused = || Verdict::Refused(denial("UnauthorizedOperation", "no"));
         let trouble = || Verdict::Refused(denial("Unavailable", "later"));
@@ -226,6 +237,7 @@ mod tests {
     fn a_missing_answer_may_be_the_good_one_unless_the_credentials_are_not_known() {
         let report = |verdicts: Vec<Verdict>| Report {
             regions: verdicts.into_iter().map(|it| ("r".into(), it)).collect(),
+            command: String::new(),
         };
         let refused = |code| Verdict::Refused(denial(code, "no"));
         assert!(report(vec![refused("UnauthorizedOperation"), Verdict::Off]).is_final());
@@ -249,6 +261,7 @@ mod tests {
                     Verdict::Refused(denial("UnauthorizedOperation", long)),
                 ),
             ],
+            command: "aws sts".into(),
         };
         assert_eq!(
             report.to_string(),
@@ -256,6 +269,32 @@ mod tests {
              c: no answer in time\n\
              d: UnauthorizedOperation (RunInstances): You may not.\n\
              To see the same with these credentials: aws ec2 run-instances --dry-run"
+        );
+    }
+
+    #[test]
+    fn what_sts_refuses_is_seen_by_asking_sts() {
+        let role = Credentials::Role {
+            arn: "arn:aws:iam::111122223333:role/berth".into(),
+            external_id: "e-1".into(),
+        };
+        let mut refused = denial("AccessDenied", "no");
+        refused.error = Error::from_said(Said {
+            action: "AssumeRole",
+            ..refused.error.said().clone()
+        });
+        let report = Report {
+            regions: vec![("a".into(), Verdict::Refused(refused))],
+            command: role.command(),
+        };
+        let words = report.to_string();
+        let (_, command) = words.split_once("see the same").unwrap();
+        assert!(
+            command.contains(
+                "aws sts assume-role --role-arn arn:aws:iam::111122223333:role/berth --role-session-name berth \
+                 --external-id e-1\n"
+            ),
+            "{command}"
         );
     }
 }

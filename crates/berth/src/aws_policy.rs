@@ -3,7 +3,6 @@
 
 use aws::{Clouds, Connector, Link};
 use domain::link::is_account;
-use serde_json::{Value, json};
 
 use crate::{
     Error,
@@ -41,7 +40,7 @@ pub(crate) async fn run(options: Aws) -> Result<(), Error> {
                 "--account {account}: an AWS account is 12 digits, as 123456789012"
             )));
         }
-        println!("{:#}", trust(&account, &external_id));
+        println!("{}", trust(&account, &external_id));
     }
     if only != Some(Policy::Trust) {
         print!("{PERMISSIONS}");
@@ -60,16 +59,19 @@ async fn own_account() -> Result<String, Error> {
     Ok(identity.account)
 }
 
-/// "How to use an external ID when granting access to your AWS resources to a third party".
-fn trust(account: &str, external_id: &str) -> Value {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Sid": "LetBerthIn",
-            "Effect": "Allow",
-            "Principal": {"AWS": format!("arn:aws:iam::{account}:root")},
-            "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
-        }],
-    })
+/// "How to use an external ID when granting access to your AWS resources to a third party". Both are nothing but digits,
+/// letters and dashes.
+fn trust(account: &str, external_id: &str) -> String {
+    format!(
+        r#"{{
+  "Version": "2012-10-17",
+  "Statement": [{{
+    "Sid": "LetBerthIn",
+    "Effect": "Allow",
+    "Principal": {{"AWS": "arn:aws:iam::{account}:root"}},
+    "Action": "sts:AssumeRole",
+    "Condition": {{"StringEquals": {{"sts:ExternalId": "{external_id}"}}}}
+  }}]
+}}"#
+    )
 }

@@ -299,17 +299,10 @@ pub struct NameOptions {
 /// Where the secret key is. Without one no host can register.
 #[derive(Debug, Clone, Args)]
 pub struct SecretOptions {
-    /// Under which the keys of certificate authorities and of AWS are sealed: 32 random bytes in base64, the same for all
-    /// replicas. Older keys, which only open what was sealed before, may follow it after a space.
-    #[arg(long, env = "BERTH_SECRET_KEY", hide_env_values = true)]
-    pub secret_key: Option<String>,
-    /// A file with the secret key; older ones may follow on lines of their own.
-    #[arg(
-        long,
-        env = "BERTH_SECRET_KEY_FILE",
-        value_name = "FILE",
-        conflicts_with = "secret_key"
-    )]
+    /// A file with the key under which those of certificate authorities and of AWS are sealed: 32 random bytes in base64,
+    /// the same for all replicas. Older keys, which only open what was sealed before, may follow on lines of their own.
+    /// BERTH_SECRET_KEY may hold the same instead; it is taken out of the environment at the start.
+    #[arg(long, env = "BERTH_SECRET_KEY_FILE", value_name = "FILE")]
     pub secret_key_file: Option<PathBuf>,
 }
 

@@ -27,7 +27,7 @@ pub(crate) async fn run(options: Dev) -> Result<(), Error> {
         scenario: options.scenario,
     })
     .await?;
-    let (api, sim) = (local.api(), local.sim());
+    let (api, sim, database_url) = (local.api(), local.sim(), local.database_url());
     println!(
         "Berth runs.
 
@@ -35,6 +35,7 @@ pub(crate) async fn run(options: Dev) -> Result<(), Error> {
   API reference  http://{api}/docs/
   Simulated AWS  http://{sim}
   Database       {}
+                 {database_url}
 
 It launches nothing real. The simulated AWS starts empty each time; the database is kept.
 

@@ -16,6 +16,7 @@ pub mod error;
 mod key;
 pub mod local;
 mod logging;
+mod memory;
 mod migrate;
 mod names;
 mod openapi;

@@ -33,6 +33,9 @@ pub const DEV_KEY: &str = "dev";
 /// The credentials with which Berth calls the simulated AWS.
 pub const SIM_ACCESS_KEY: &str = "berth";
 
+/// The name of their database.
+const DATABASE: &str = "berth";
+
 /// What to start.
 #[derive(Debug)]
 pub struct Options {
@@ -132,8 +135,8 @@ impl Local {
             durable: options.durable,
         })
         .await?;
-        postgres.create_database("berth").await?;
-        let pool = store::connect(&postgres.url("berth"), 20)?;
+        postgres.create_database(DATABASE).await?;
+        let pool = store::connect(&postgres.url(DATABASE), 20)?;
         store::migrate(&pool).await?;
         add_dev_user(&pool).await?;
         let simulator = SimServer::start(simulator, sim_listener)?;
@@ -181,6 +184,11 @@ impl Local {
     /// Where the simulated AWS listens.
     pub(crate) fn sim(&self) -> SocketAddr {
         self.simulator.address
+    }
+
+    /// The database, for other commands.
+    pub(crate) fn database_url(&self) -> String {
+        self.postgres.url(DATABASE)
     }
 
     /// Stops everything, the database last.

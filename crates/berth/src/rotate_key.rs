@@ -4,7 +4,7 @@ use domain::launch;
 use pki::Authority;
 use tracing::info;
 
-use crate::{Error, cli::RotateKey, secret_key};
+use crate::{Error, cli::RotateKey, memory, secret_key};
 
 pub(crate) async fn run(options: RotateKey) -> Result<(), Error> {
     let key = secret_key::given(&options.secret)?.ok_or_else(|| {
@@ -14,6 +14,7 @@ pub(crate) async fn run(options: RotateKey) -> Result<(), Error> {
                 .to_owned(),
         )
     })?;
+    memory::keep();
     let pool = store::reach(&options.database.database_url, 1).await?;
     if !store::is_migrated(&pool).await? {
         return Err(Error::NotMigrated);

@@ -1,26 +1,86 @@
 //! The secret key of an installation: from the environment, from a file, or made for this machine alone.
 
 use std::{
+    convert::Infallible,
+    env,
     fs::{self, OpenOptions},
-    io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, ErrorKind, Write},
+    os::{
+        fd::AsRawFd,
+        unix::{fs::OpenOptionsExt, process::CommandExt},
+    },
     path::Path,
+    process::Command,
 };
 
 use pki::SecretKey;
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::{Error, cli::SecretOptions};
 
 /// The file in which `dev` and `demo` keep theirs.
 const FILE: &str = "secret.key";
+const VARIABLE: &str = "BERTH_SECRET_KEY";
+const VARIABLE_OF_FILE: &str = "BERTH_SECRET_KEY_FILE";
+/// What every pipe takes before anybody reads (pipe(7), "Pipe capacity").
+const LONGEST: usize = 4096;
 
 /// The key that was given, if one was; an empty variable gives none.
+///
+/// Where it is in the environment this does not come back: the program begins anew without it there.
 pub(crate) fn given(options: &SecretOptions) -> Result<Option<SecretKey>, Error> {
-    match (&options.secret_key, &options.secret_key_file) {
-        (Some(text), _) if !text.trim().is_empty() => read("BERTH_SECRET_KEY", text).map(Some),
-        (_, Some(file)) => of_file(file).map(Some),
-        _ => Ok(None),
+    let text = match env::var(VARIABLE) {
+        Ok(text) if !text.trim().is_empty() => Some(text),
+        Ok(_) | Err(env::VarError::NotPresent) => None,
+        Err(env::VarError::NotUnicode(_)) => {
+            return Err(Error::Usage(format!("{VARIABLE}: it is no text")));
+        }
+    };
+    match (text, &options.secret_key_file) {
+        (Some(_), Some(file)) => Err(Error::Usage(format!(
+            "{VARIABLE} is set, and --secret-key-file {}, too: give one of them",
+            file.display()
+        ))),
+        (Some(text), None) => {
+            read(VARIABLE, &text)?;
+            let Err(error) = begin_anew(&text);
+            Err(Error::Io(
+                format!(
+                    "{VARIABLE} can't be taken out of the environment, where others may read it; put the key into a file, \
+                     and give {VARIABLE_OF_FILE} instead"
+                ),
+                error,
+            ))
+        }
+        (None, Some(file)) => of_file(file).map(Some),
+        (None, None) => Ok(None),
     }
+}
+
+/// Begins this program anew, as the same process. A process's environment is shown in `/proc`, stands in a core dump and is
+/// handed to what it starts, for as long as it runs, and nothing that it does to its variables changes that. So the key
+/// goes on in a pipe, which is empty when it has been read.
+fn begin_anew(key: &str) -> io::Result<Infallible> {
+    if key.len() > LONGEST {
+        return Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            format!("it is longer than {LONGEST} bytes"),
+        ));
+    }
+    let (reader, mut writer) = io::pipe()?;
+    writer.write_all(key.as_bytes())?;
+    drop(writer);
+    // It stays open.
+    fcntl_setfd(&reader, FdFlags::empty())?;
+    let mut anew = Command::new(env::current_exe()?);
+    let mut arguments = env::args_os();
+    if let Some(name) = arguments.next() {
+        anew.arg0(name);
+    }
+    anew.args(arguments)
+        .env_remove(VARIABLE)
+        .env(VARIABLE_OF_FILE, format!("/dev/fd/{}", reader.as_raw_fd()));
+    Err(anew.exec())
 }
 
 /// The key of an installation that lives in this folder, made where there is none yet.

@@ -11,13 +11,14 @@ use engine::Way;
 use crate::{
     Error,
     cli::{AgentOptions, HostOptions, QuotaOptions, Role, Serve, WorkerOptions},
-    edge, names,
+    edge, memory, names,
     replica::{self, Answers, Replica},
     secret_key,
 };
 
 pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     let secret_key = secret_key::given(&options.secret)?;
+    memory::keep();
     let engines = Way::through(options.hosts.engine_proxy.clone());
     let hosts = hosts(&options.hosts)?;
     let agents = agents(options.agents)?;

@@ -132,6 +132,15 @@ impl Simulator {
         self.lock().recorded.clone()
     }
 
+    /// What is secret of the sessions of assumed roles, to be looked for where it should not be.
+    pub fn session_secrets(&self) -> Vec<String> {
+        let inner = self.lock();
+        let sessions = inner.world.sessions.values();
+        sessions
+            .flat_map(|session| [session.secret.clone(), session.token.clone()])
+            .collect()
+    }
+
     /// The instances of a region in the order of their launch, the terminated ones among them while EC2 shows them.
     pub fn instances(&self, account: &str, region: &str) -> Vec<InstanceView> {
         self.in_region(account, region, |region| {

@@ -79,6 +79,7 @@ fn assume_role(call: &mut Call<'_>) -> Outcome {
         role_arn: arn.to_owned(),
         role_id,
         name: name.to_owned(),
+        secret: secret.clone(),
         token: token.clone(),
         expires,
     };

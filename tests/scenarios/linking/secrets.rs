@@ -35,7 +35,7 @@ async fn stop(process: Process) -> String {
 }
 
 /// Every row of every table, as text.
-async fn dump(world: &World) -> String {
+pub(super) async fn dump(world: &World) -> String {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'",
     )

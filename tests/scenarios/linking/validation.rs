@@ -1,5 +1,7 @@
 //! Credentials are tried before they are taken: a dry run in every region.
 
+use std::time::Duration;
+
 use super::*;
 
 const INVALID: &str = "Invalid AWS credentials or insufficient EC2 permissions\n";
@@ -47,6 +49,70 @@ async fn one_region_is_enough_although_two_hang_and_the_others_refuse() {
     assert_eq!(linked.body["valid"], true);
     let tried = world.sim().calls()["RunInstances (dry run)"];
     assert_eq!(tried, regions.len() as u64, "once in each region");
+    world.sim().clear_faults();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn seventeen_regions_of_which_two_hang_are_tried_within_ten_seconds() {
+    let world = strict_world().await;
+    // Seventeen of them, with us-east-1, which is asked about the others.
+    let regions = regions(&world).await;
+    let others: Vec<&String> = regions.iter().filter(|it| *it != "us-east-1").collect();
+    let (kept, gone) = others.split_at(16);
+    for query in [
+        "DELETE FROM node_type_zone WHERE zone IN (SELECT name FROM zone WHERE region = ANY($1))",
+        "DELETE FROM zone WHERE region = ANY($1)",
+        "DELETE FROM region WHERE name = ANY($1)",
+    ] {
+        sqlx::query(query)
+            .bind(gone)
+            .execute(&world.pool)
+            .await
+            .unwrap();
+    }
+    let (hanging, answering) = kept.split_at(2);
+    for region in hanging {
+        // Whatever is asked there.
+        world.sim().add_fault(FaultRule {
+            region: Some((*region).clone()),
+            times: u64::MAX,
+            ..FaultRule::next("*", Fault::Hang)
+        });
+    }
+    // The promise. What a region may take at most is in the product.
+    let promised = Duration::from_secs(10);
+    let put = || async {
+        let body = key(THEIRS);
+        let answer = world.client.put(CREDENTIALS, &body);
+        tokio::time::timeout(promised, answer)
+            .await
+            .expect("an answer within the time that is promised")
+    };
+    let linked = put().await.expect(201);
+    assert_eq!(linked.body["valid"], true);
+    world.client.delete(CREDENTIALS).await.expect(202);
+
+    for region in answering {
+        refuse_dry_runs(&world, Some(region), denied());
+    }
+    refuse_dry_runs(&world, Some("us-east-1"), denied());
+    let refused = put().await.expect(400);
+    let words = refused.error();
+    for region in hanging {
+        assert!(
+            words.contains(&format!("\n{region}: no answer in time\n")),
+            "{words}"
+        );
+    }
+    assert_eq!(words.matches("no answer").count(), 2, "{words}");
+    assert_eq!(
+        words
+            .matches("UnauthorizedOperation (RunInstances)")
+            .count(),
+        15,
+        "{words}"
+    );
     world.sim().clear_faults();
     world.finish().await;
 }
@@ -139,6 +205,34 @@ async fn a_key_that_aws_does_not_know_and_an_aws_that_is_silent_are_told_apart()
         .put(CREDENTIALS, &key(THEIRS))
         .await
         .expect(201);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn who_has_credentials_tried_on_and_on_waits_and_nobody_else_does() {
+    let options = strict();
+    let edge = api::Edge {
+        credentials_per_minute: 2,
+        ..options.edge.clone()
+    };
+    let world = World::with(Options { edge, ..options }).await;
+    let eve = add_user(&world, "eve", "eves-key").await;
+    let role = json!({"role_arn": format!("arn:aws:iam::{THEIRS}:role/none")});
+    // What can't be taken is not tried.
+    eve.put(CREDENTIALS, &json!({})).await.expect(400);
+    for _ in 0..2 {
+        eve.put(CREDENTIALS, &role).await.expect(400);
+    }
+    let before = world.sim().calls();
+    let refused = eve.put(CREDENTIALS, &role).await.expect(429);
+    let wait = refused.headers["retry-after"].to_str().unwrap();
+    assert!((1..=30).contains(&wait.parse::<u32>().unwrap()), "{wait}");
+    let words = "too many AWS credentials of this user were to be tried";
+    assert!(refused.error().starts_with(words), "{}", refused.error());
+    assert_eq!(world.sim().calls()["AssumeRole"], before["AssumeRole"]);
+    eve.get(CREDENTIALS).await.expect(200);
+    let mine = world.client.put(CREDENTIALS, &key(THEIRS)).await;
+    mine.expect(201);
     world.finish().await;
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    future::Future,
+    future::{Future, pending},
     io,
     net::{IpAddr, SocketAddr},
     pin::pin,
@@ -14,17 +14,18 @@ use std::{
 use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use tracing::{debug, error, warn};
 
-use super::{Edge, guarded::Guarded, origin_of};
+use super::{Edge, SHARES_OF_A_SITE, guarded::Guarded, networks_of};
 
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -116,42 +117,58 @@ struct Held {
     _address: OfAddress,
 }
 
-/// How many connections there are from each address.
+/// How many connections there are from each address and network.
 #[derive(Debug, Default)]
-struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+struct Addresses(Mutex<HashMap<IpNet, usize>>);
 
-/// One connection of an address; none of a trusted proxy, or where there is no limit.
+/// One connection, and the networks that it counts for; none where it is a trusted proxy's, or there is no limit.
 #[derive(Debug)]
-struct OfAddress(Option<(Arc<Addresses>, IpAddr)>);
+struct OfAddress {
+    addresses: Arc<Addresses>,
+    networks: Vec<IpNet>,
+}
 
 impl Addresses {
     fn admit(self: &Arc<Self>, edge: &Edge, address: IpAddr) -> Option<OfAddress> {
         let address = address.to_canonical();
         let is_proxy = edge.trusted_proxies.iter().any(|it| it.contains(&address));
-        if is_proxy || edge.connections_per_address == 0 {
-            return Some(OfAddress(None));
-        }
-        let address = origin_of(address);
+        let networks = match is_proxy || edge.connections_per_address == 0 {
+            true => Vec::new(),
+            false => networks_of(address),
+        };
+        let per_address = edge.connections_per_address;
+        let shares = [
+            per_address,
+            per_address.saturating_mul(SHARES_OF_A_SITE as usize),
+        ];
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= edge.connections_per_address {
+        let has_room = |(network, most)| counts.get(network).is_none_or(|count| *count < most);
+        if !networks.iter().zip(shares).all(has_room) {
             return None;
         }
-        *count += 1;
-        Some(OfAddress(Some((Arc::clone(self), address))))
+        for network in &networks {
+            *counts.entry(*network).or_default() += 1;
+        }
+        Some(OfAddress {
+            addresses: Arc::clone(self),
+            networks,
+        })
     }
 }
 
 impl Drop for OfAddress {
     fn drop(&mut self) {
-        let Some((addresses, address)) = &self.0 else {
-            return;
-        };
-        let mut counts = addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(address);
+        let mut counts = self
+            .addresses
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for network in &self.networks {
+            if let Some(count) = counts.get_mut(network) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(network);
+                }
             }
         }
     }
@@ -197,7 +214,10 @@ async fn requests(
     router: Router,
     closing: CancellationToken,
 ) {
+    let asked = Arc::new(Notify::new());
+    let has_asked = Arc::clone(&asked);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        has_asked.notify_one();
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request.map(Body::new));
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
@@ -216,6 +236,9 @@ async fn requests(
             serving.as_mut().graceful_shutdown();
             serving.await
         }
+        () = silence(&asked, edge.first_head_patience) => {
+            return debug!(%peer, "a connection was closed: nothing was asked on it");
+        }
     };
     if let Err(error) = served {
         match error.is_timeout() {
@@ -225,12 +248,21 @@ async fn requests(
     }
 }
 
+/// Comes to an end where nothing has been asked for so long; never where something has.
+async fn silence(asked: &Notify, patience: Duration) {
+    if timeout(patience, asked.notified()).await.is_ok() {
+        pending().await
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
 
     use axum::routing::get;
-    use tokio::{io::AsyncWriteExt, sync::Notify, time::Instant};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::Instant,
+    };
 
     use super::*;
 
@@ -287,5 +319,51 @@ mod tests {
         assert!(of_proxy.iter().all(Option::is_some));
         drop(other);
         assert!(addresses.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_network_that_one_customer_gets_has_no_more_than_two_addresses() {
+        let edge = Edge {
+            connections_per_address: 3,
+            ..Edge::default()
+        };
+        let addresses = Arc::new(Addresses::default());
+        let admit = |text: String| addresses.admit(&edge, text.parse().unwrap());
+        // An address of its own each time, and a network of 64 bits of its own.
+        let held: Vec<_> = (0..50)
+            .filter_map(|n| admit(format!("2001:db8:1:{n:x}::1")))
+            .collect();
+        assert_eq!(held.len(), 3 * 2);
+        let of_another: Vec<_> = (0..50)
+            .filter_map(|n| admit(format!("2001:db8:2:7::{n:x}")))
+            .collect();
+        assert_eq!(of_another.len(), 3);
+        // Whoever is refused counts for nothing.
+        assert!(admit("2001:db8:2:8::1".to_owned()).is_some());
+        drop((held, of_another));
+        assert!(addresses.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_connects_and_asks_nothing_is_closed_sooner_than_whoever_has_asked() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let edge = Arc::new(Edge::default());
+        let serving = tokio::spawn(serve(listener, Arc::clone(&edge), router, pending()));
+        let mut known = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut answer = [0; 4096];
+        known.write_all(request).await.unwrap();
+        assert_ne!(known.read(&mut answer).await.unwrap(), 0);
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        silent.write_all(b"G").await.unwrap();
+        tokio::time::pause();
+        let begun = Instant::now();
+        assert_eq!(silent.read(&mut answer).await.unwrap(), 0);
+        assert!(begun.elapsed() < edge.head_patience / 2);
+        known.write_all(request).await.unwrap();
+        assert_ne!(known.read(&mut answer).await.unwrap(), 0);
+        serving.abort();
     }
 }

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::{
-    Edge,
+    Edge, SHARES_OF_A_SITE,
     bucket::{Buckets, Rate, Remembered},
-    origin_of,
+    networks_of,
 };
 use crate::error::ApiError;
 
@@ -25,7 +26,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// What came of the credentials that were presented lately.
 #[derive(Debug)]
 pub(crate) struct Logins {
-    wrong: Buckets<IpAddr>,
+    /// Of each address, and of each network that one customer may have of IPv6.
+    wrong: [Buckets<IpNet>; 2],
     /// The SHA-256 of each.
     right: Mutex<Remembered<[u8; 32], ()>>,
 }
@@ -34,7 +36,10 @@ impl Logins {
     pub(crate) fn new(edge: &Edge) -> Self {
         let per_minute = edge.failed_logins_per_minute;
         Self {
-            wrong: Buckets::new(Rate::per(MINUTE, per_minute, per_minute)),
+            wrong: [1, SHARES_OF_A_SITE].map(|times| {
+                let per_minute = per_minute.saturating_mul(times);
+                Buckets::new(Rate::per(MINUTE, per_minute, per_minute))
+            }),
             right: Mutex::new(Remembered::new(RIGHT_ONES)),
         }
     }
@@ -44,8 +49,10 @@ impl Logins {
     /// # Errors
     /// [`ApiError::TooMany`], with how long to wait.
     pub(crate) fn may_try(&self, from: Option<IpAddr>, sha256: &[u8; 32]) -> Result<(), ApiError> {
-        let wait = from.and_then(|from| self.wrong.wait(&origin_of(from), Instant::now()));
-        match wait {
+        let now = Instant::now();
+        let waits = self.wrong_ones(from);
+        let wait = waits.filter_map(|(wrong, network)| wrong.wait(&network, now));
+        match wait.max() {
             Some(wait) if !self.was_right_lately(sha256) => Err(ApiError::TooMany {
                 what: "too many wrong keys or tokens came from this address",
                 wait,
@@ -59,9 +66,16 @@ impl Logins {
         let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
         right.remove(sha256);
         drop(right);
-        if let Some(from) = from {
-            self.wrong.take(origin_of(from), Instant::now());
+        let now = Instant::now();
+        for (wrong, network) in self.wrong_ones(from) {
+            wrong.take(network, now);
         }
+    }
+
+    /// Where the wrong ones from an address are counted.
+    fn wrong_ones(&self, from: Option<IpAddr>) -> impl Iterator<Item = (&Buckets<IpNet>, IpNet)> {
+        let networks = from.map(networks_of).unwrap_or_default();
+        self.wrong.iter().zip(networks)
     }
 
     /// The credentials were right.
@@ -102,5 +116,26 @@ mod tests {
         assert!(logins.may_try(elsewhere, &[2; 32]).is_ok());
         tokio::time::advance(Duration::from_secs(20)).await;
         assert!(logins.may_try(from, &[2; 32]).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_networks_of_one_customer_guess_no_more_than_two_addresses() {
+        let logins = Logins::new(&Edge {
+            failed_logins_per_minute: 3,
+            ..Edge::default()
+        });
+        let guesses = |network: u16| {
+            (0..50)
+                .filter(|n| {
+                    let from = format!("2001:db8:{network:x}:{n:x}::1").parse().ok();
+                    let is_looked_at = logins.may_try(from, &[2; 32]).is_ok();
+                    if is_looked_at {
+                        logins.were_wrong(from, &[2; 32]);
+                    }
+                    is_looked_at
+                })
+                .count()
+        };
+        assert_eq!((guesses(1), guesses(2)), (6, 6));
     }
 }

@@ -11,7 +11,7 @@ mod tls;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use domain::ids::UserId;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use tokio::time::Instant;
 
 use bucket::{Buckets, Rate};
@@ -25,12 +25,17 @@ use crate::error::ApiError;
 pub struct Edge {
     /// How many requests a second a user may go on making. As many as of five seconds may come at once.
     pub requests_per_second: u32,
+    /// How many AWS credentials a minute a user may have tried, each of which takes some calls in every region. As many may
+    /// come at once.
+    pub credentials_per_minute: u32,
     /// How many wrong keys and tokens a minute may come from one address. As many may come at once.
     pub failed_logins_per_minute: u32,
     /// How many connections there may be; further ones wait.
     pub connections: usize,
     /// How many of them may be from one address that is no trusted proxy; further ones are closed.
     pub connections_per_address: usize,
+    /// How long a connection may take to send the head of its first request.
+    pub first_head_patience: Duration,
     /// How long a connection may take to send the head of its next request.
     pub head_patience: Duration,
     /// How long a client may take to make room for more of an answer.
@@ -45,9 +50,12 @@ impl Default for Edge {
     fn default() -> Self {
         Self {
             requests_per_second: 100,
+            credentials_per_minute: 20,
             failed_logins_per_minute: 60,
             connections: 10_000,
             connections_per_address: 1_000,
+            // Whoever connects has something to ask.
+            first_head_patience: Duration::from_secs(15),
             // Load balancers keep connections open for a minute and take it badly when the other side closes first.
             head_patience: Duration::from_secs(75),
             write_patience: Duration::from_secs(30),
@@ -57,18 +65,31 @@ impl Default for Edge {
     }
 }
 
-/// How much users ask for.
+/// How much users ask for, of one kind.
 #[derive(Debug)]
-pub(crate) struct Requests(Buckets<UserId>);
+pub(crate) struct Requests {
+    buckets: Buckets<UserId>,
+    too_many: &'static str,
+}
 
 impl Requests {
+    /// Requests of any kind.
     pub(crate) fn new(edge: &Edge) -> Self {
         let per_second = edge.requests_per_second;
-        Self(Buckets::new(Rate::per(
-            Duration::from_secs(1),
-            per_second,
-            per_second.saturating_mul(5),
-        )))
+        let burst = per_second.saturating_mul(5);
+        Self {
+            buckets: Buckets::new(Rate::per(Duration::from_secs(1), per_second, burst)),
+            too_many: "too many requests of this user",
+        }
+    }
+
+    /// Those that have AWS credentials tried.
+    pub(crate) fn to_try_credentials(edge: &Edge) -> Self {
+        let per_minute = edge.credentials_per_minute;
+        Self {
+            buckets: Buckets::new(Rate::per(Duration::from_secs(60), per_minute, per_minute)),
+            too_many: "too many AWS credentials of this user were to be tried",
+        }
     }
 
     /// Counts a request of the user.
@@ -77,16 +98,33 @@ impl Requests {
     /// [`ApiError::TooMany`], with how long to wait.
     pub(crate) fn count(&self, user: UserId) -> Result<(), ApiError> {
         let now = Instant::now();
-        match self.0.wait(&user, now) {
+        match self.buckets.wait(&user, now) {
             None => {
-                self.0.take(user, now);
+                self.buckets.take(user, now);
                 Ok(())
             }
             Some(wait) => Err(ApiError::TooMany {
-                what: "too many requests of this user",
+                what: self.too_many,
                 wait,
             }),
         }
+    }
+}
+
+/// How many times as much as an address the largest network may have that one customer gets.
+const SHARES_OF_A_SITE: u32 = 2;
+
+/// The networks that an address counts for: itself, or of IPv6 its network of 64 bits, and the one of 48 bits beside. That
+/// is what a customer may be given ("IPv6 Address Assignment to End Sites", RFC 6177), with 65,536 networks of 64 bits to
+/// come from; together they may have [`SHARES_OF_A_SITE`].
+fn networks_of(address: IpAddr) -> Vec<IpNet> {
+    let origin = origin_of(address);
+    match origin {
+        IpAddr::V4(_) => vec![origin.into()],
+        IpAddr::V6(address) => [64, 48]
+            .into_iter()
+            .filter_map(|bits| Some(Ipv6Net::new(address, bits).ok()?.trunc().into()))
+            .collect(),
     }
 }
 

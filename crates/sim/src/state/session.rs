@@ -12,6 +12,8 @@ pub(crate) struct Session {
     pub role_id: String,
     /// The name that its caller gave it.
     pub name: String,
+    /// What its calls would be signed with; nobody checks that here.
+    pub secret: String,
     /// What has to come with the access key.
     pub token: String,
     pub expires: Millis,

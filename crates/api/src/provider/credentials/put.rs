@@ -123,18 +123,6 @@ impl Wanted {
             }
         }
     }
-
-    /// How the user asks AWS the same that Berth has asked to know whom the credentials are of.
-    fn command(&self, external_id: &str) -> String {
-        match self {
-            Self::Role(arn) => format!(
-                "aws sts assume-role --role-arn {arn} --role-session-name berth --external-id {external_id}\n\
-                 (with Berth's credentials, not with yours; the role's trust policy must name Berth's account and ask \
-                 for this external id)"
-            ),
-            Self::Key { .. } => "aws sts get-caller-identity".to_owned(),
-        }
-    }
 }
 
 /// Link AWS credentials
@@ -184,6 +172,7 @@ pub(crate) async fn put(
         return Err(ApiError::NoSecretKey);
     }
     let clouds = app.clouds()?;
+    app.trials.count(caller.user())?;
     let external_id = {
         let mut connection = app.pool.acquire().await?;
         link::keep(&mut connection, caller.namespace())
@@ -230,9 +219,8 @@ async fn try_out(
     external_id: &str,
 ) -> Result<String, ApiError> {
     let mut candidate = wanted.candidate(external_id);
-    let command = wanted.command(external_id);
     let (identity, ()) = tokio::try_join!(
-        identity(clouds, &candidate, &command),
+        identity(clouds, &candidate),
         asks_for_its_external_id(clouds, wanted),
     )?;
     candidate.account = Some(identity.account.clone());
@@ -246,15 +234,12 @@ async fn try_out(
 }
 
 /// Whom the credentials are of.
-async fn identity(
-    clouds: &dyn Clouds,
-    candidate: &aws::Link,
-    command: &str,
-) -> Result<Identity, ApiError> {
+async fn identity(clouds: &dyn Clouds, candidate: &aws::Link) -> Result<Identity, ApiError> {
     match asked(clouds, candidate).await? {
         Ok(identity) => Ok(identity),
         Err(error) => Err(ApiError::Invalid(format!(
-            "{INVALID}\n{error}\nTo see the same: {command}"
+            "{INVALID}\n{error}\nTo see the same: {}",
+            candidate.credentials.command()
         ))),
     }
 }
