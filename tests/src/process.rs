@@ -103,12 +103,6 @@ impl Process {
         }
     }
 
-    /// Whether there is a program of this name on this machine.
-    pub(crate) fn is_there(program: &str) -> bool {
-        let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    }
-
     /// What it has written to standard output up to now.
     pub fn stdout(&self) -> String {
         self.stdout.text()
