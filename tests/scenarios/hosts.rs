@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tests::{Options, World};
 
 mod brought;
+mod docker_client;
 mod launched;
 mod orders;
 mod upgrades;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    host::{BROUGHT_TAG, Contact, Limits, Settings, follow},
+    host::{BROUGHT_TAG, Contact, Limits, follow},
     ids::{ClusterId, NamespaceId, NodeId},
     state::NodeState,
 };
@@ -13,124 +13,13 @@ use crate::{Result, operation};
 
 mod heartbeat;
 mod launched;
+mod probe;
+mod registration;
 
 pub use heartbeat::{Answer, Beat, Heard, hear, hear_alone};
 pub use launched::{LaunchToken, Launched, News, give_token, launch_token, lock_launched};
-
-/// A registration token as it is presented.
-#[derive(Debug, Clone)]
-pub struct Token {
-    /// Its id.
-    pub id: Uuid,
-    /// The namespace into which it lets a machine.
-    pub namespace_id: NamespaceId,
-    /// What became of it; none while it is unused.
-    pub used: Option<Use>,
-}
-
-/// What a token was used for.
-#[derive(Debug, Clone)]
-pub struct Use {
-    /// The node that registered with it.
-    pub node: NodeId,
-    /// The node's state.
-    pub state: NodeState,
-    /// The address of the machine that registered.
-    pub from: String,
-    /// Whether the node has announced its certificate since.
-    pub is_announced: bool,
-}
-
-/// The token with this SHA-256, locked until the transaction's end.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn lock_token(conn: &mut PgConnection, sha256: &[u8]) -> Result<Option<Token>> {
-    // A statement of its own: whoever waited for the lock must see what the one before has written.
-    sqlx::query!(
-        "SELECT 1 AS locked FROM node_token WHERE sha256 = $1 FOR UPDATE",
-        sha256
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    token(conn, sha256).await
-}
-
-/// The token with this SHA-256.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn token(conn: &mut PgConnection, sha256: &[u8]) -> Result<Option<Token>> {
-    let row = sqlx::query!(
-        r#"SELECT node_token.id, node_token.namespace_id, node_id, used_from, node.state AS "state?",
-                  node.public_cert IS NOT NULL AS "is_announced!"
-           FROM node_token LEFT JOIN node ON node.id = node_id
-           WHERE sha256 = $1"#,
-        sha256
-    )
-    .fetch_optional(conn)
-    .await?;
-    row.map(|row| {
-        let used = match (row.node_id, row.used_from, row.state) {
-            (Some(node), Some(from), Some(state)) => Some(Use {
-                node: node.into(),
-                state: state.parse()?,
-                from,
-                is_announced: row.is_announced,
-            }),
-            _ => None,
-        };
-        Ok(Token {
-            id: row.id,
-            namespace_id: row.namespace_id.into(),
-            used,
-        })
-    })
-    .transpose()
-}
-
-/// Makes the node of a machine that registers with this token, which is locked and unused. The node's first address is
-/// the one that the machine was heard from.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn register(
-    conn: &mut PgConnection,
-    token: &Token,
-    from: &str,
-    agent_version: &str,
-) -> Result<NodeId> {
-    let id = Uuid::new_v4();
-    sqlx::query!(
-        r#"INSERT INTO node (id, namespace_id, brought_by_owner, state, tags, public_ip, external_fqdn, agent_version,
-                             last_seen_at)
-           VALUES ($1, $2, true, 'Deploying', '{}', $3, $3, $4, now())"#,
-        id,
-        token.namespace_id.0,
-        from,
-        agent_version
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "UPDATE node_token SET node_id = $2, used_at = now(), used_from = $3 WHERE id = $1",
-        token.id,
-        id,
-        from
-    )
-    .execute(&mut *conn)
-    .await?;
-    // The audit log shows who let machines in; this is what came of it.
-    let line = format!("Node {id} registered with it from {from}");
-    sqlx::query!(
-        "INSERT INTO action_log (action_id, line) SELECT id, $2 FROM action WHERE object_id = $1",
-        token.id,
-        line
-    )
-    .execute(conn)
-    .await?;
-    Ok(id.into())
-}
+pub use probe::{Due, claim_due, record_probe, release};
+pub use registration::{Token, Use, lock_token, register, token};
 
 /// A host as it is read.
 #[derive(Debug, Clone)]
@@ -279,30 +168,6 @@ pub async fn take_address(conn: &mut PgConnection, id: NodeId, address: &str) ->
     Ok(taken.rows_affected() == 1)
 }
 
-/// Writes down whether the engine answered at this address, unless the node has another one by now.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn record_probe(
-    conn: &mut PgConnection,
-    id: NodeId,
-    address: &str,
-    is_reachable: bool,
-) -> Result<()> {
-    sqlx::query!(
-        r#"UPDATE node
-           SET is_reachable = $3, probed_at = now(), probe_claimed_until = NULL,
-               last_seen_at = CASE WHEN $3 THEN now() ELSE last_seen_at END
-           WHERE id = $1 AND engine_address = $2"#,
-        id.0,
-        address,
-        is_reachable
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Gives the node the state that follows from what is known of its host. Answers with the states before and after, where
 /// they differ.
 ///
@@ -347,78 +212,6 @@ pub struct Change {
     pub to: NodeState,
     /// What is to be told of it once it is committed.
     pub news: Option<News>,
-}
-
-/// A host whose engine is to be asked.
-#[derive(Debug, Clone)]
-pub struct Due {
-    /// Its node.
-    pub id: NodeId,
-    /// The namespace it is in.
-    pub namespace_id: NamespaceId,
-    /// Its address.
-    pub address: String,
-    /// The certificate that its engine shows, in PEM.
-    pub public_cert: String,
-}
-
-/// Takes some of the hosts whose engine is to be asked, for so long as asking takes: the other replicas take others
-/// meanwhile. Asked is at a new address, where the engine did not answer the last time, and now and then where no
-/// heartbeats come.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn claim_due(conn: &mut PgConnection, settings: &Settings) -> Result<Vec<Due>> {
-    let rows = sqlx::query!(
-        r#"UPDATE node SET probe_claimed_until = now() + make_interval(secs => $1)
-           WHERE id IN (
-               SELECT id FROM node
-               WHERE (brought_by_owner OR instance_state = 'running')
-                 AND state IN ('Deploying', 'Deployed', 'Unreachable', 'Upgrading')
-                 AND engine_address IS NOT NULL AND public_cert IS NOT NULL
-                 AND (probe_claimed_until IS NULL OR probe_claimed_until < now())
-                 -- An engine that is being upgraded comes and goes.
-                 AND (state <> 'Upgrading' OR EXISTS (
-                          SELECT 1 FROM upgrade
-                          WHERE node_id = node.id AND ordered_at IS NOT NULL AND ended_at IS NULL
-                            AND outcome IS NOT NULL))
-                 AND (is_reachable IS NULL
-                      OR NOT is_reachable AND probed_at < now() - make_interval(secs => $2)
-                      OR is_reachable AND heartbeat_at IS NULL AND probed_at < now() - make_interval(secs => $3))
-               ORDER BY probed_at NULLS FIRST
-               FOR UPDATE SKIP LOCKED
-               LIMIT 50
-           )
-           RETURNING id, namespace_id, engine_address AS "engine_address!", public_cert AS "public_cert!""#,
-        settings.claim_seconds(),
-        settings.probe_again.as_secs_f64(),
-        settings.limits.silence.as_seconds_f64()
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Due {
-            id: row.id.into(),
-            namespace_id: row.namespace_id.into(),
-            address: row.engine_address,
-            public_cert: row.public_cert,
-        })
-        .collect())
-}
-
-/// Lets the others deal with a host again.
-///
-/// # Errors
-/// Postgres' own.
-pub async fn release(conn: &mut PgConnection, id: NodeId) -> Result<()> {
-    sqlx::query!(
-        "UPDATE node SET probe_claimed_until = NULL WHERE id = $1",
-        id.0
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// The certificates (PEM) that the engines of this node, or of this cluster's nodes, show.

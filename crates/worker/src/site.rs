@@ -30,11 +30,11 @@ use crate::{
     sweep::Sweeper,
 };
 
-/// The first pause after a failed attempt; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The pause after an attempt to find out what became of a launch failed.
-const PAUSE_OF_A_LAUNCH: Duration = Duration::from_secs(1);
+mod launches;
+mod pause;
+
+use pause::{LONGEST_PAUSE, Pause};
+
 /// How long a worker that stops waits for the steps under way: its sites must be taken over within a second. What was not
 /// written down by then the next worker finds out, as after a crash.
 const STOP_WITHIN: Duration = Duration::from_millis(800);
@@ -45,46 +45,6 @@ const DATABASE_ANSWERS_WITHIN: Duration = Duration::from_secs(12);
 const LAUNCHES_COUNT_FOR: Duration = Duration::from_secs(500);
 /// How long an image that was looked up is used for further launches.
 const IMAGE_KEPT_FOR: Duration = Duration::from_secs(3600);
-
-/// What failed where the database could not be asked or written.
-const DATABASE: &str = "the database";
-
-/// How long a cluster is left alone.
-struct Pause {
-    until: Instant,
-    length: Duration,
-    /// The call that failed; empty where none did.
-    action: &'static str,
-}
-
-impl Pause {
-    fn of(length: Duration, action: &'static str) -> Self {
-        Self {
-            until: Instant::now() + length,
-            length,
-            action,
-        }
-    }
-
-    /// After a failed attempt. One that failed at the same call as the one before has got nowhere, and waits twice as
-    /// long; one that got further begins anew. The database is ours: as soon as it is back, the work goes on.
-    fn after(last: Option<&Self>, error: &Error) -> Self {
-        let Error::Cloud(said) = error else {
-            return Self::of(FIRST_PAUSE, DATABASE);
-        };
-        let action = said.said().action;
-        let length = match last {
-            Some(last) if last.action == action => (last.length * 2).min(LONGEST_PAUSE),
-            _ => FIRST_PAUSE,
-        };
-        Self::of(length, action)
-    }
-
-    /// Whether it only waits, so that news of the cluster end it.
-    fn is_waiting(&self) -> bool {
-        self.action.is_empty()
-    }
-}
 
 /// A site, and what the work on it needs.
 pub(crate) struct Site {
@@ -327,39 +287,9 @@ impl Site {
         self.wake.notify_one();
     }
 
-    /// Runs what becomes of a launch as a task of its own, unless it runs already, so that its cluster's pass need not
-    /// wait for it.
-    pub(crate) fn follow_launch(
-        self: &Arc<Self>,
-        cluster: ClusterId,
-        launch: LaunchId,
-        work: impl Future<Output = Result<(), Error>> + Send + 'static,
-    ) {
-        if !locked(&self.launching).insert(launch) {
-            return;
-        }
-        let followed = Followed {
-            site: Arc::clone(self),
-            cluster,
-            launch,
-        };
-        let task = async move {
-            tokio::select! {
-                () = followed.site.cut.cancelled() => {}
-                () = followed.to_its_end(work) => {}
-            }
-        };
-        self.launches.spawn(task.in_current_span());
-    }
-
     /// The network that was kept for a cluster that waits is not as it was.
     pub(crate) async fn forget_network(&self, cluster: ClusterId) {
         self.prepared.lock().await.remove(&cluster);
-    }
-
-    /// Whether a task follows the launch.
-    pub(crate) fn is_followed(&self, launch: LaunchId) -> bool {
-        locked(&self.launching).contains(&launch)
     }
 
     /// Something may exist that no row will know.
@@ -410,37 +340,6 @@ impl Site {
             images.insert(architecture.as_str(), (Instant::now(), image.clone()));
         }
         Ok(found)
-    }
-}
-
-/// A launch while a task sees to it: however that ends, it is followed no longer, and its cluster is looked at.
-struct Followed {
-    site: Arc<Site>,
-    cluster: ClusterId,
-    launch: LaunchId,
-}
-
-impl Followed {
-    async fn to_its_end(&self, work: impl Future<Output = Result<(), Error>>) {
-        match work.await {
-            Ok(()) | Err(Error::Cloud(aws::Error::Stopped(_))) => {}
-            Err(Error::Store(store::Error::LeaseLost)) => self.site.stop.cancel(),
-            // The row still says that the outcome is not known, so it is found out at the next attempt.
-            Err(error) => {
-                warn!(launch = %self.launch, %error, "the launch has no outcome yet");
-                tokio::select! {
-                    () = self.site.stop.cancelled() => {}
-                    () = tokio::time::sleep(PAUSE_OF_A_LAUNCH) => {}
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Followed {
-    fn drop(&mut self) {
-        locked(&self.site.launching).remove(&self.launch);
-        self.site.stir(self.cluster);
     }
 }
 

@@ -1,14 +1,16 @@
 //! The Docker engine of a machine: TLS with the files of its agent, and as much of Docker's API ("Docker Engine API") as
-//! tells that it is there.
+//! tells that it is there, and as [`containers`](super::containers) has.
 
-use std::convert::Infallible;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use agent::machine::Played as _;
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use axum::extract::Query;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,10 +24,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use super::machine::Machine;
+use crate::simulator::Simulator;
+use crate::state::Millis;
 
 /// The version of the API that goes with Docker 26.1, and the least one.
 const API_VERSION: &str = "1.45";
 const MIN_API_VERSION: &str = "1.24";
+/// No request that is understood has a longer body.
+const LONGEST_BODY: usize = 1 << 20;
 
 /// What the engine needs to speak TLS as `dockerd --tlsverify` does; `None` while a file of it is missing or broken.
 pub(super) fn acceptor(machine: &Machine) -> Option<TlsAcceptor> {
@@ -47,16 +53,60 @@ pub(super) fn acceptor(machine: &Machine) -> Option<TlsAcceptor> {
     Some(TlsAcceptor::from(Arc::new(config.ok()?)))
 }
 
+/// What the engine answers.
+pub(super) struct Answer {
+    status: StatusCode,
+    kind: &'static str,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn json(body: &Value) -> Self {
+        Self::stream("application/json", body.to_string().into_bytes())
+    }
+
+    pub(super) fn stream(kind: &'static str, body: Vec<u8>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            kind,
+            body,
+        }
+    }
+
+    pub(super) fn nothing() -> Self {
+        Self::stream("text/plain", Vec::new()).with(StatusCode::NO_CONTENT)
+    }
+
+    pub(super) fn refusal(status: StatusCode, message: &str) -> Self {
+        Self::json(&json!({"message": message})).with(status)
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::refusal(StatusCode::NOT_FOUND, "page not found")
+    }
+
+    pub(super) fn with(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+}
+
 /// Serves one connection.
 pub(super) async fn serve(
+    simulator: &Simulator,
     machine: &Arc<Machine>,
     acceptor: TlsAcceptor,
     stream: impl AsyncRead + AsyncWrite + Unpin,
 ) -> io::Result<()> {
     let stream = acceptor.accept(stream).await?;
-    let service = service_fn(|request: Request<Incoming>| {
-        let answer = answer(machine, request.method(), request.uri().path());
-        async move { Ok::<_, Infallible>(answer) }
+    let service = service_fn(async |request: Request<Incoming>| {
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, LONGEST_BODY).collect().await;
+        let body = body.map_err(io::Error::other)?.to_bytes();
+        let Answer { status, kind, body } = answer(machine, &head, &body, simulator.now());
+        let mut answer = Response::new(Full::<Bytes>::from(body));
+        *answer.status_mut() = status;
+        answer.headers_mut().extend(headers(kind));
+        Ok::<_, io::Error>(answer)
     });
     http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
@@ -64,26 +114,32 @@ pub(super) async fn serve(
         .map_err(io::Error::other)
 }
 
-fn answer(machine: &Machine, method: &Method, path: &str) -> Response<Full<Bytes>> {
-    let is_reading = matches!(*method, Method::GET | Method::HEAD);
-    let (status, body) = match unversioned(path) {
-        "/_ping" if is_reading => (StatusCode::OK, None),
-        "/info" if is_reading => (StatusCode::OK, Some(info(machine))),
-        "/version" if is_reading => (StatusCode::OK, Some(version(machine))),
-        "/containers/json" if is_reading => (StatusCode::OK, Some(json!([]))),
-        _ => (
-            StatusCode::NOT_FOUND,
-            Some(json!({"message": "page not found"})),
+fn answer(machine: &Machine, head: &Parts, body: &[u8], now: Millis) -> Answer {
+    let path: Vec<&str> = unversioned(head.uri.path()).split('/').skip(1).collect();
+    let query = Query::<BTreeMap<String, String>>::try_from_uri(&head.uri);
+    let query = query.map(|Query(query)| query).unwrap_or_default();
+    let asked = |name: &str| query.get(name).map(String::as_str);
+    let mut containers = machine.containers();
+    match (head.method.as_str(), path.as_slice()) {
+        ("GET" | "HEAD", ["_ping"]) => Answer::stream("text/plain; charset=utf-8", b"OK".to_vec()),
+        ("GET", ["info"]) => Answer::json(&info(machine, containers.count())),
+        ("GET", ["version"]) => Answer::json(&version(machine)),
+        ("GET", ["images", "json"]) => containers.images(),
+        ("POST", ["images", "create"]) => containers.pull(
+            asked("fromImage").unwrap_or_default(),
+            asked("tag").unwrap_or_default(),
         ),
-    };
-    let (kind, body) = match body {
-        Some(body) => ("application/json", body.to_string()),
-        None => ("text/plain; charset=utf-8", "OK".to_owned()),
-    };
-    let mut answer = Response::new(Full::from(body));
-    *answer.status_mut() = status;
-    answer.headers_mut().extend(headers(kind));
-    answer
+        ("GET", ["containers", "json"]) => {
+            containers.list(matches!(asked("all"), Some("1" | "true")))
+        }
+        ("POST", ["containers", "create"]) => match serde_json::from_slice(body) {
+            Ok(body) => containers.create(&machine.instance, asked("name"), &body, now),
+            Err(error) => Answer::refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        (method, ["containers", id]) => containers.of_one(method, id, ""),
+        (method, ["containers", id, what]) => containers.of_one(method, id, what),
+        _ => Answer::not_found(),
+    }
 }
 
 fn headers(kind: &'static str) -> HeaderMap {
@@ -114,11 +170,12 @@ fn unversioned(path: &str) -> &str {
     rest.unwrap_or(path)
 }
 
-fn info(machine: &Machine) -> Value {
+fn info(machine: &Machine, (containers, images): (usize, usize)) -> Value {
     let has = machine.hardware();
     json!({
         "ID": machine.instance, "Name": machine.instance, "ServerVersion": machine.docker_version(),
-        "Containers": 0, "ContainersRunning": 0, "ContainersPaused": 0, "ContainersStopped": 0, "Images": 0,
+        "Containers": containers, "ContainersRunning": 0, "ContainersPaused": 0, "ContainersStopped": containers,
+        "Images": images,
         "Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "extfs"]], "DockerRootDir": "/var/lib/docker",
         "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": null, "Log": ["json-file"]},
         "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "IPv4Forwarding": true,

@@ -13,6 +13,7 @@ use agent::state::StateFile;
 use tokio::sync::watch;
 
 use super::console_log::ConsoleLog;
+use super::containers::Containers;
 use super::locked;
 use crate::state::PhaseKind;
 
@@ -60,6 +61,7 @@ pub(super) struct Machine {
     pub disk: Disk,
     pub log: ConsoleLog,
     hardware: Hardware,
+    containers: Mutex<Containers>,
     changing: Mutex<Changing>,
 }
 
@@ -99,6 +101,7 @@ impl Machine {
             disk: Disk::in_memory(),
             log,
             hardware,
+            containers: Mutex::default(),
             changing: Mutex::new(Changing {
                 situation,
                 agent,
@@ -164,6 +167,10 @@ impl Machine {
 
     pub(super) fn docker_version(&self) -> String {
         format!("{}.{}", DOCKER.0, DOCKER.1 + self.lock().upgrades)
+    }
+
+    pub(super) fn containers(&self) -> MutexGuard<'_, Containers> {
+        locked(&self.containers)
     }
 
     /// The key, the certificate and the authority that the agent has made or been given, each in PEM.

@@ -9,6 +9,7 @@
 
 mod config;
 mod console_log;
+mod containers;
 mod engine;
 mod host;
 mod machine;

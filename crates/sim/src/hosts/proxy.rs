@@ -28,16 +28,16 @@ struct Way {
 /// Answers a CONNECT request: 200, and what follows is the engine's; or 502 with the reason.
 pub(crate) fn connect(simulator: &Simulator, asked: Request) -> Response {
     let to = asked.uri().authority();
-    let to = to.and_then(|to| Some(SocketAddrV4::new(address(to.host())?, to.port_u16()?)));
     let way = to
-        .ok_or_else(|| {
-            "CONNECT is for an address of IPv4 or a name of EC2's, and a port".to_owned()
-        })
+        .and_then(|to| Some((to.host(), to.port_u16()?)))
+        .ok_or_else(|| "CONNECT is for a host and a port".to_owned())
+        .and_then(|(host, port)| Ok(SocketAddrV4::new(address(simulator, host)?, port)))
         .and_then(|to| open(simulator, to));
     let way = match way {
         Ok(way) => way,
         Err(reason) => return refuse(reason),
     };
+    let simulator = simulator.clone();
     tokio::spawn(async move {
         let Way {
             machine,
@@ -48,7 +48,7 @@ pub(crate) fn connect(simulator: &Simulator, asked: Request) -> Response {
             let stream = hyper::upgrade::on(asked)
                 .await
                 .map_err(std::io::Error::other)?;
-            engine::serve(&machine, acceptor, TokioIo::new(stream)).await
+            engine::serve(&simulator, &machine, acceptor, TokioIo::new(stream)).await
         };
         tokio::select! {
             served = served => {
@@ -63,14 +63,22 @@ pub(crate) fn connect(simulator: &Simulator, asked: Request) -> Response {
     Response::new(Body::empty())
 }
 
-/// An address as it is, or that of EC2's public name for it, `ec2-198-18-0-1.compute-1.amazonaws.com`.
-fn address(host: &str) -> Option<Ipv4Addr> {
-    let of_name = || {
-        let (label, domain) = host.strip_prefix("ec2-")?.split_once('.')?;
-        let is_ec2 = domain.ends_with(".amazonaws.com");
-        label.replace('-', ".").parse().ok().filter(|_| is_ec2)
-    };
-    host.parse().ok().or_else(of_name)
+/// An address as it is, or that of a name: one of EC2's, or one in a hosted zone.
+fn address(simulator: &Simulator, host: &str) -> Result<Ipv4Addr, String> {
+    host.parse()
+        .ok()
+        .or_else(|| of_ec2s_name(host))
+        .or_else(|| simulator.lock().world.resolve(host))
+        .ok_or_else(|| {
+            format!("{host} is no address of IPv4, no name of EC2's, and in no hosted zone")
+        })
+}
+
+/// The address of EC2's public name for it, `ec2-198-18-0-1.compute-1.amazonaws.com`.
+fn of_ec2s_name(host: &str) -> Option<Ipv4Addr> {
+    let (label, domain) = host.strip_prefix("ec2-")?.split_once('.')?;
+    let is_ec2 = domain.ends_with(".amazonaws.com");
+    label.replace('-', ".").parse().ok().filter(|_| is_ec2)
 }
 
 /// The reason stands in the status line, where clients of proxies look for it, and in the body.
@@ -153,15 +161,14 @@ fn machine_at<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::address;
+    use super::of_ec2s_name;
 
     #[test]
     fn ec2s_names_lead_to_their_addresses() {
         let ip = Some([198, 18, 0, 1].into());
-        assert_eq!(address("198.18.0.1"), ip);
-        assert_eq!(address("ec2-198-18-0-1.compute-1.amazonaws.com"), ip);
+        assert_eq!(of_ec2s_name("ec2-198-18-0-1.compute-1.amazonaws.com"), ip);
         assert_eq!(
-            address("ec2-198-18-0-1.eu-west-1.compute.amazonaws.com"),
+            of_ec2s_name("ec2-198-18-0-1.eu-west-1.compute.amazonaws.com"),
             ip
         );
         for other in [
@@ -170,7 +177,7 @@ mod tests {
             "ec2-198-18-0-1.example.com",
             "ec2-",
         ] {
-            assert_eq!(address(other), None, "{other}");
+            assert_eq!(of_ec2s_name(other), None, "{other}");
         }
     }
 }

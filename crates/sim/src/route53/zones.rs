@@ -1,6 +1,7 @@
 //! The hosted zones of an account.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use crate::protocol::ApiError;
 use crate::state::{Ids, Millis};
@@ -85,6 +86,20 @@ impl Key {
     }
 }
 
+impl Zone {
+    /// Where a name leads, as a resolver would find it: by its own records of the type A, or by those of the nearest
+    /// wildcard above it.
+    pub(crate) fn address_of(&self, name: &str) -> Option<Ipv4Addr> {
+        let name = canonical(name)?;
+        let names = std::iter::successors(Some(name.as_str()), |it| Some(it.split_once('.')?.1));
+        let wildcards = names.skip(1).map(|above| format!("\\052.{above}"));
+        let found = std::iter::once(name.clone())
+            .chain(wildcards)
+            .find_map(|name| self.records.get(&Key::new(&name, "A")))?;
+        found.values.first()?.parse().ok()
+    }
+}
+
 impl Zones {
     pub(crate) fn new(ids: Ids) -> Self {
         Self {
@@ -150,6 +165,38 @@ mod tests {
         );
         for bad in ["", ".", "a..b", "a.*.b", "a b.c", &"a".repeat(64)] {
             assert_eq!(canonical(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_lead_to_addresses_by_themselves_or_by_a_wildcard_above_them() {
+        let records = [
+            ("node.example.com.", "A", "198.18.0.1"),
+            ("\\052.node.example.com.", "A", "198.18.0.2"),
+            ("text.example.com.", "TXT", "198.18.0.3"),
+        ];
+        let records = records.map(|(name, kind, value)| {
+            let set = RecordSet {
+                name: name.to_owned(),
+                kind: kind.to_owned(),
+                ttl: 30,
+                values: vec![value.to_owned()],
+            };
+            (set.key(), set)
+        });
+        let zone = Zone {
+            id: "Z01".to_owned(),
+            name: "example.com.".to_owned(),
+            caller_reference: "1".to_owned(),
+            records: records.into(),
+        };
+        let leads = |name| zone.address_of(name).map(|ip| ip.to_string());
+        assert_eq!(leads("Node.example.com").as_deref(), Some("198.18.0.1"));
+        for below in ["a.node.example.com", "b.a.node.example.com."] {
+            assert_eq!(leads(below).as_deref(), Some("198.18.0.2"), "{below}");
+        }
+        for nowhere in ["example.com", "text.example.com", "example.net", "a..b"] {
+            assert_eq!(leads(nowhere), None, "{nowhere}");
         }
     }
 

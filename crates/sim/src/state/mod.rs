@@ -12,6 +12,7 @@ mod security_group;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use crate::route53::Zones;
@@ -66,6 +67,14 @@ impl World {
     /// The identities of an account, where it has any.
     pub(crate) fn iam(&self, account: &str) -> Option<&Iam> {
         self.accounts.get(account).map(|it| &it.iam)
+    }
+
+    /// Where a name in a hosted zone leads, whoever's the zone is.
+    pub(crate) fn resolve(&self, name: &str) -> Option<Ipv4Addr> {
+        let accounts = self.accounts.values();
+        accounts
+            .flat_map(|account| account.zones.zones.values())
+            .find_map(|zone| zone.address_of(name))
     }
 
     /// The account and one of its regions, made on first use, with all changes that time has brought.

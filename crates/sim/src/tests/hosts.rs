@@ -268,7 +268,7 @@ async fn the_way_to_an_engine_is_refused_with_the_reason() {
     let nobody = "HTTP/1.1 502 no instance has the address 198.19.0.1";
     assert_eq!(ask("198.19.0.1:2376".to_owned()).await, nobody);
     let no_address =
-        "HTTP/1.1 502 CONNECT is for an address of IPv4 or a name of EC2's, and a port";
+        "HTTP/1.1 502 example.com is no address of IPv4, no name of EC2's, and in no hosted zone";
     assert_eq!(ask("example.com:2376".to_owned()).await, no_address);
 
     let lifeless = "HTTP/1.1 502 this simulator has no virtual hosts";
