@@ -9,28 +9,22 @@
 use std::{fs, net::SocketAddr, path::Path, process::ExitCode};
 
 use rcgen::generate_simple_self_signed;
-use tests::{EngineSocket, World, free_port, fresh_token, wait_for};
+use tests::{
+    EngineSocket, World, free_port, fresh_token,
+    measure::{self, sized, verdict},
+    wait_for,
+};
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
 };
 
-/// One a second, as fast as a server can ask for.
-const HEARTBEATS: usize = 40;
 const MAX_MB: f64 = 15.0;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let peak = runtime.block_on(peak_mb());
-    let keeps = peak < MAX_MB;
-    println!(
-        "  under {MAX_MB} MB: {}",
-        if keeps { "ok" } else { "BROKEN" }
-    );
-    match keeps {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    measure::conclude(&[verdict(&format!("under {MAX_MB} MB"), peak < MAX_MB)])
 }
 
 /// The life of an agent as it is by default, with the system's certificates, over TLS. Answers with its peak.
@@ -48,13 +42,15 @@ async fn peak_mb() -> f64 {
         (deployed.expect("the node").rows_affected() == 1).then_some(())
     })
     .await;
-    heartbeats(&world, HEARTBEATS).await;
+    // One a second, as fast as a server can ask for.
+    let count = sized(40, 2);
+    heartbeats(&world, count).await;
     let id = agent.id().expect("it runs");
     let profile = match cfg!(debug_assertions) {
         true => "not optimized: the figures that count are those of `cargo bench`",
         false => "optimized",
     };
-    println!("One agent ({profile}) and one `berth serve`, by TLS, after {HEARTBEATS} heartbeats");
+    println!("One agent ({profile}) and one `berth serve`, by TLS, after {count} heartbeats");
     let peak = print(&format!("/proc/{id}/status"), "VmHWM", "at its peak");
     print(&format!("/proc/{id}/status"), "VmRSS", "now");
     print(&format!("/proc/{id}/status"), "RssAnon", "of them its own");

@@ -121,7 +121,7 @@ async fn guesses() -> bool {
     }
     let alone = Spread::of(&alone);
     alone.print("alone");
-    let everybodys = "GET /livez HTTP/1.1\r\nHost: berth\r\n\r\n".to_owned();
+    let everybodys = "GET /healthz HTTP/1.1\r\nHost: berth\r\n\r\n".to_owned();
     let requests = vec![(everybodys, 200); guesses];
     let beside_others = beside(address, requests).await;
     beside_others.print("beside requests that need no key");
