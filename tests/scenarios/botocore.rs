@@ -11,18 +11,19 @@ use sim::{Config, Fault, HostConfig, RecordedCall, Simulator};
 use tests::{IAM_POLICY, Options, SERVER_IAM_POLICY, World, add_user, python, trust, wait_for};
 
 /// What calls AWS, by the service.
-const CLIENTS: [(&str, &str); 7] = [
+const CLIENTS: [(&str, &str); 8] = [
     ("ec2", include_str!("../../crates/aws/src/ec2/account.rs")),
     ("ec2", include_str!("../../crates/aws/src/ec2/instances.rs")),
     ("ec2", include_str!("../../crates/aws/src/ec2/leftovers.rs")),
     ("ec2", include_str!("../../crates/aws/src/ec2/network.rs")),
+    ("ec2", include_str!("../../crates/aws/src/ec2/offers.rs")),
     ("iam", include_str!("../../crates/aws/src/iam.rs")),
     ("route53", include_str!("../../crates/aws/src/route53.rs")),
     ("sts", include_str!("../../crates/aws/src/link.rs")),
 ];
 
 /// All that Berth asks of AWS. Who adds a call adds it here, and to the policy that users give to Berth.
-const USED: [&str; 37] = [
+const USED: [&str; 38] = [
     "ec2:AssociateRouteTable",
     "ec2:AttachInternetGateway",
     "ec2:AuthorizeSecurityGroupIngress",
@@ -41,6 +42,7 @@ const USED: [&str; 37] = [
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeImages",
     "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
     "ec2:DescribeInternetGateways",
     "ec2:DescribeRegions",
