@@ -100,11 +100,12 @@ async fn botocores_validation_finds_each_kind_of_error() {
 
 /// Lives through all that Berth does in an account; answers with every request that it sent.
 async fn broad_run() -> Vec<RecordedCall> {
-    let world = World::with(Options {
+    let mut options = Options {
         with_names: true,
         ..Options::default()
-    })
-    .await;
+    };
+    options.worker.refreshes_catalogue = true;
+    let world = World::with(options).await;
 
     // What the user brings is no request of Berth's.
     let region = "eu-west-1";
@@ -127,6 +128,11 @@ async fn broad_run() -> Vec<RecordedCall> {
 
     let link = json!({"role_arn": role_arn});
     eve.put(credentials, &link).await.expect(201);
+    wait_for("the account to be read", || async {
+        let shown = eve.get(credentials).await.expect(200).body;
+        shown["catalogue"]["refreshed_at"].is_string().then_some(())
+    })
+    .await;
     let options = format!("/api/infra/v1/provider/aws/options/?region={region}");
     let shown = world.client.get(&options).await.expect(200).body;
     assert_eq!(shown["instance_profiles"], json!(["nodes"]));

@@ -1,11 +1,11 @@
 //! The catalogue as the linked accounts have it: what they show beside what is packaged, who sees it, and how it is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::link::Ambient;
 use serde_json::{Value, json};
 use sim::{Fault, FaultRule};
-use tests::{ACCOUNT, Client, Options, Shift, World, add_user, fast_worker, trust, wait_for};
+use tests::{ACCOUNT, Client, Moto, Options, Shift, World, add_user, fast_worker, trust, wait_for};
 
 const CREDENTIALS: &str = "/api/infra/v1/provider/aws/credentials/";
 /// Accounts of the users'.
@@ -278,12 +278,18 @@ async fn what_is_available_is_what_the_account_of_the_namespace_has() {
     let small = "t3.small".to_owned();
     assert!(!listed(dev, &path).await.contains(&small));
     assert!(listed(&eve, &path).await.contains(&small));
-    let zones = dev.get(&node_type("m5.2xlarge")).await.expect(200).body;
-    assert_eq!(
-        zones["availability_zones"],
-        json!([zone("eu-west-1b"), zone("eu-west-1c")])
-    );
-    assert_eq!(zones["regions"], json!([region("eu-west-1")]));
+    // Of a region that is off nobody tells what it offers: what is packaged stands.
+    let shown = dev.get(&node_type("m5.2xlarge")).await.expect(200).body;
+    let zones = [
+        "af-south-1a",
+        "af-south-1b",
+        "af-south-1c",
+        "eu-west-1b",
+        "eu-west-1c",
+    ];
+    assert_eq!(shown["availability_zones"], json!(zones.map(zone)));
+    let regions = ["af-south-1", "eu-west-1"];
+    assert_eq!(shown["regions"], json!(regions.map(region)));
 
     // What was read may be old: AWS has the last word, at the deploy.
     let clusters = "/api/infra/v1/nodecluster/";
@@ -551,4 +557,32 @@ async fn the_servers_own_account_is_read_for_those_who_may_use_it() {
     let eves = eve.get(CREDENTIALS).await.expect(200).body;
     assert_eq!(eves["catalogue"]["refreshed_at"], Value::Null);
     world.finish().await;
+}
+
+/// moto has AWS's own answers, of more than a thousand types.
+#[tokio::test]
+async fn moto_tells_what_is_packaged_and_more() {
+    let moto = Moto::start().await;
+    let cloud = moto.world.cloud("sa-east-1").await;
+    let zones = cloud.offers().await.unwrap();
+    let names: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
+    assert_eq!(names, ["sa-east-1a", "sa-east-1b", "sa-east-1c"]);
+    assert!(zones.iter().all(|zone| zone.is_available));
+    let offered: BTreeSet<String> = zones.into_iter().flat_map(|it| it.node_types).collect();
+    let offered: Vec<String> = offered.into_iter().collect();
+    let figures = cloud.node_types(&offered).await.unwrap();
+    let labels: BTreeSet<String> = figures.iter().map(|it| it.label()).collect();
+    assert!(!figures.iter().any(|it| it.name.contains("metal")));
+    assert!(offered.iter().any(|name| name.contains("metal")));
+    let packaged: Vec<String> = sqlx::query_scalar(
+        "SELECT label FROM node_type
+         WHERE name IN (SELECT node_type FROM node_type_zone WHERE zone LIKE 'sa-east-1%')",
+    )
+    .fetch_all(&moto.world.pool)
+    .await
+    .unwrap();
+    assert!(packaged.len() > 100 && labels.len() > packaged.len());
+    let missing: Vec<_> = packaged.iter().filter(|it| !labels.contains(*it)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    moto.finish("sa-east-1").await;
 }

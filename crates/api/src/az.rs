@@ -61,6 +61,8 @@ impl utoipa::IntoParams for Filters {
 }
 
 /// List the availability zones
+///
+/// Those that are packaged and those of the account that the namespace uses. Local and wavelength zones are none of them.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/az/",
@@ -96,6 +98,8 @@ pub(crate) async fn list(
 }
 
 /// Get an availability zone
+///
+/// As the account has it that the namespace uses.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/az/{provider}/{region}/{name}/",

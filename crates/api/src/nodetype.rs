@@ -87,6 +87,8 @@ impl utoipa::IntoParams for Filters {
 }
 
 /// List the node types
+///
+/// Those that are packaged and those that the account offers that the namespace uses, without whole machines.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/nodetype/",
@@ -135,6 +137,8 @@ pub(crate) async fn list(
 }
 
 /// Get a node type
+///
+/// As the account offers it that the namespace uses.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/nodetype/{provider}/{name}/",

@@ -80,6 +80,9 @@ impl utoipa::IntoParams for Filters {
 }
 
 /// List the regions
+///
+/// Those that are packaged and those of the account that the namespace uses, which decides what is available once it was
+/// read: see `catalogue` of the credentials.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/region/",
@@ -112,6 +115,8 @@ pub(crate) async fn list(
 }
 
 /// Get a region
+///
+/// As the account has it that the namespace uses.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/region/{provider}/{name}/",

@@ -176,8 +176,8 @@ pub(crate) fn node_type(info: types::InstanceTypeInfo) -> Option<Figures> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_ec2::types::{
-        ArchitectureType, InstanceType, InstanceTypeInfo, MemoryInfo, ProcessorInfo,
-        RootDeviceType, UsageClassType, VCpuInfo, VirtualizationType,
+        ArchitectureType, AvailabilityZone, InstanceType, InstanceTypeInfo, MemoryInfo,
+        ProcessorInfo, RootDeviceType, UsageClassType, VCpuInfo, VirtualizationType,
         builders::InstanceTypeInfoBuilder,
     };
 
@@ -196,6 +196,15 @@ mod tests {
             .supported_usage_classes(UsageClassType::Spot)
             .supported_usage_classes(UsageClassType::OnDemand)
             .supported_virtualization_types(VirtualizationType::Hvm)
+    }
+
+    #[test]
+    fn local_zones_are_nobodys() {
+        let of_kind = |kind: &str| AvailabilityZone::builder().zone_type(kind).build();
+        assert!(is_availability_zone(&of_kind("availability-zone")));
+        assert!(!is_availability_zone(&of_kind("local-zone")));
+        assert!(!is_availability_zone(&of_kind("wavelength-zone")));
+        assert!(is_availability_zone(&AvailabilityZone::builder().build()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What an account is offered: regions, zones and instance types.
 
+use serde_json::json;
+
 use super::*;
 
 const BY_ZONE: (&str, &str) = ("LocationType", "availability-zone");
@@ -145,4 +147,42 @@ fn whole_machines_are_told_from_virtual_ones() {
     let metal = client.ok("DescribeInstanceTypes", &only("bare-metal", "true"));
     assert_eq!(texts(&metal, "instanceType"), ["m5.metal"]);
     assert_eq!(texts(&metal, "bareMetal"), ["true"]);
+}
+
+#[test]
+fn orders_are_carried_out_and_what_there_is_not_is_refused() {
+    let client = Client::new();
+    let order = |name, body: serde_json::Value| client.sim.order(name, body);
+    let place = json!({"region": "sa-east-1", "zone": "sa-east-1a", "instance_type": "t3.micro", "on": false});
+    order("offering", place).unwrap();
+    assert_eq!(zones_of(&client, "t3.micro"), ["sa-east-1b", "sa-east-1c"]);
+    let state = json!({"region": "sa-east-1", "zone": "sa-east-1a", "state": "impaired"});
+    order("zone-state", state).unwrap();
+    let usable = client.ok("DescribeAvailabilityZones", &only("state", "impaired"));
+    assert_eq!(texts(&usable, "zoneName"), ["sa-east-1a"]);
+
+    for (name, body, words) in [
+        (
+            "offering",
+            json!({"region": "sa-east-1", "zone": "x*", "instance_type": "t3.micro", "on": true}),
+            "zone: there is no 'x*' in sa-east-1",
+        ),
+        (
+            "offering",
+            json!({"region": "sa-east-1", "zone": "*", "instance_type": "t9.micro", "on": true}),
+            "instance_type: there is no 't9.micro'",
+        ),
+        (
+            "zone-state",
+            json!({"region": "sa-east-1", "zone": "*", "state": "impaired"}),
+            "zone: there is no '*' in sa-east-1",
+        ),
+        (
+            "zone-state",
+            json!({"region": "sa-east-1", "zone": "sa-east-1a", "state": "gone"}),
+            "state: there is no 'gone'; there are available, information, impaired, unavailable, constrained",
+        ),
+    ] {
+        assert_eq!(order(name, body).err().as_deref(), Some(words));
+    }
 }
