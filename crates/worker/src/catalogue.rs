@@ -5,10 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use aws::Clouds;
 use domain::link::Ambient;
 use store::PgPool;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{Config, Error};
+
+/// How many accounts are read at once: one whose regions hang keeps no other one waiting.
+const AT_ONCE: usize = 4;
 
 /// Reads what is due until it is stopped.
 pub(crate) async fn run(
@@ -20,21 +24,27 @@ pub(crate) async fn run(
     if !config.refreshes_catalogue {
         return;
     }
-    while !stop.is_cancelled() {
-        let read = tokio::select! {
-            () = stop.cancelled() => return,
-            read = refresh_one(&pool, &*clouds, &config) => read,
-        };
-        match read {
+    let mut readers = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (pool, clouds, config) = (pool.clone(), Arc::clone(&clouds), Arc::clone(&config));
+        let stop = stop.clone();
+        readers.spawn(async move {
+            let reading = read_what_is_due(&pool, &*clouds, &config);
+            stop.run_until_cancelled(reading).await
+        });
+    }
+    readers.join_all().await;
+}
+
+async fn read_what_is_due(pool: &PgPool, clouds: &dyn Clouds, config: &Config) {
+    loop {
+        match refresh_one(pool, clouds, config).await {
             // There may be more.
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => warn!(%error, "the catalogue can't be refreshed; trying again"),
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(config.lease_interval) => {}
-        }
+        tokio::time::sleep(config.lease_interval).await;
     }
 }
 
