@@ -571,7 +571,10 @@ async fn moto_tells_what_is_packaged_and_more() {
     let offered: BTreeSet<String> = zones.into_iter().flat_map(|it| it.node_types).collect();
     let offered: Vec<String> = offered.into_iter().collect();
     let figures = cloud.node_types(&offered).await.unwrap();
-    let labels: BTreeSet<String> = figures.iter().map(|it| it.label()).collect();
+    let labels: BTreeSet<String> = figures
+        .iter()
+        .map(domain::catalogue::Figures::label)
+        .collect();
     assert!(!figures.iter().any(|it| it.name.contains("metal")));
     assert!(offered.iter().any(|name| name.contains("metal")));
     let packaged: Vec<String> = sqlx::query_scalar(
