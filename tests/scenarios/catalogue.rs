@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::link::Ambient;
+use domain::{
+    catalogue::{Figures, ShownRegion, Survey, Surveyed},
+    link::Ambient,
+};
 use serde_json::{Value, json};
 use sim::{Fault, FaultRule};
 use tests::{ACCOUNT, Client, Moto, Options, Shift, World, add_user, fast_worker, trust, wait_for};
@@ -485,11 +488,10 @@ fn cost(regions: u64) -> BTreeMap<String, u64> {
 
 #[tokio::test]
 async fn numbers_two_workers_read_an_account_once_a_day_and_write_what_is_news() {
-    let world = World::with(Options {
-        with_worker: false,
-        ..refreshing()
-    })
-    .await;
+    let mut options = refreshing();
+    options.with_worker = false;
+    options.sim.throttling = true;
+    let world = World::with(options).await;
     link(&world, &world.client, THEIRS).await;
     world.sim().set_opted_in(THEIRS, "af-south-1", false);
     world.sim().reset_calls();
@@ -532,6 +534,7 @@ async fn numbers_two_workers_read_an_account_once_a_day_and_write_what_is_news()
     calls.retain(|name, _| name.starts_with("Describe"));
     let expected = cost(regions).into_iter().map(|(name, n)| (name, 3 * n));
     assert_eq!(calls, expected.collect());
+    assert_eq!(world.sim().throttled(), BTreeMap::new());
     world.finish().await;
 }
 
@@ -559,6 +562,69 @@ async fn the_servers_own_account_is_read_for_those_who_may_use_it() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn a_reading_is_one_workers_until_it_dies_and_not_written_with_other_credentials() {
+    let mut options = refreshing();
+    options.with_worker = false;
+    for (key, account) in [("AKIAOLD", THEIRS), ("AKIANEW", THEIRS)] {
+        options
+            .sim
+            .accounts
+            .insert(key.to_owned(), account.to_owned());
+    }
+    let world = World::with(options).await;
+    let put = |id: &'static str, status| {
+        let body = json!({"access_key_id": id, "secret_access_key": "c2VjcmV0"});
+        let client = &world.client;
+        async move { client.put(CREDENTIALS, &body).await.expect(status) }
+    };
+    put("AKIAOLD", 201).await;
+    let mut connection = world.pool.acquire().await.unwrap();
+    let claimed = store::shown::claim_due(&mut connection, false)
+        .await
+        .unwrap();
+    let claimed = claimed.expect("a link that is due");
+    let nobody_elses = store::shown::claim_due(&mut connection, false)
+        .await
+        .unwrap();
+    assert!(nobody_elses.is_none());
+    sqlx::query("UPDATE account_link SET refresh_at = refresh_at - interval '3 minutes'")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let taken_over = store::shown::claim_due(&mut connection, false)
+        .await
+        .unwrap();
+    assert_eq!(taken_over.map(|link| link.id), Some(claimed.id));
+
+    let survey = Survey {
+        regions: vec![Surveyed {
+            region: ShownRegion {
+                name: "mars-1".to_owned(),
+                is_on: true,
+                zones: None,
+            },
+            refusal: None,
+        }],
+        node_types: Vec::new(),
+    };
+    put("AKIANEW", 202).await;
+    let written = store::shown::record(&mut connection, claimed.id, claimed.version, &survey).await;
+    written.unwrap();
+    world.client.get(&region("mars-1")).await.expect(404);
+    let now = store::shown::claim_due(&mut connection, false)
+        .await
+        .unwrap();
+    let now = now.expect("new credentials are due at once");
+    store::shown::record(&mut connection, now.id, now.version, &survey)
+        .await
+        .unwrap();
+    // A new region whose zones nobody knows is there, and nothing can be deployed in it.
+    assert!(!is_available(&world.client, &region("mars-1")).await);
+    drop(connection);
+    world.finish().await;
+}
+
 /// moto has AWS's own answers, of more than a thousand types.
 #[tokio::test]
 async fn moto_tells_what_is_packaged_and_more() {
@@ -571,10 +637,7 @@ async fn moto_tells_what_is_packaged_and_more() {
     let offered: BTreeSet<String> = zones.into_iter().flat_map(|it| it.node_types).collect();
     let offered: Vec<String> = offered.into_iter().collect();
     let figures = cloud.node_types(&offered).await.unwrap();
-    let labels: BTreeSet<String> = figures
-        .iter()
-        .map(domain::catalogue::Figures::label)
-        .collect();
+    let labels: BTreeSet<String> = figures.iter().map(Figures::label).collect();
     assert!(!figures.iter().any(|it| it.name.contains("metal")));
     assert!(offered.iter().any(|name| name.contains("metal")));
     let packaged: Vec<String> = sqlx::query_scalar(
