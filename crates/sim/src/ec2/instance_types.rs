@@ -45,7 +45,7 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
     }
     let filters = Filters::read(&call.params, FILTERS)?;
     let page = Page::read(&call.params, 5, 100)?.of_at_most(call.config.most_per_page);
-    if page.is_asked_for() && !names.is_empty() && call.params.text("MaxResults").is_some() {
+    if !names.is_empty() && call.params.text("MaxResults").is_some() {
         return Err(ApiError::combination(
             "The parameter InstanceTypes cannot be used with the parameter MaxResults",
         ));
