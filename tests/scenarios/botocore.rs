@@ -11,18 +11,19 @@ use sim::{Config, Fault, HostConfig, RecordedCall, Simulator};
 use tests::{IAM_POLICY, Options, SERVER_IAM_POLICY, World, add_user, python, trust, wait_for};
 
 /// What calls AWS, by the service.
-const CLIENTS: [(&str, &str); 7] = [
+const CLIENTS: [(&str, &str); 8] = [
     ("ec2", include_str!("../../crates/aws/src/ec2/account.rs")),
     ("ec2", include_str!("../../crates/aws/src/ec2/instances.rs")),
     ("ec2", include_str!("../../crates/aws/src/ec2/leftovers.rs")),
     ("ec2", include_str!("../../crates/aws/src/ec2/network.rs")),
+    ("ec2", include_str!("../../crates/aws/src/ec2/offers.rs")),
     ("iam", include_str!("../../crates/aws/src/iam.rs")),
     ("route53", include_str!("../../crates/aws/src/route53.rs")),
     ("sts", include_str!("../../crates/aws/src/link.rs")),
 ];
 
 /// All that Berth asks of AWS. Who adds a call adds it here, and to the policy that users give to Berth.
-const USED: [&str; 37] = [
+const USED: [&str; 38] = [
     "ec2:AssociateRouteTable",
     "ec2:AttachInternetGateway",
     "ec2:AuthorizeSecurityGroupIngress",
@@ -41,6 +42,7 @@ const USED: [&str; 37] = [
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeImages",
     "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
     "ec2:DescribeInternetGateways",
     "ec2:DescribeRegions",
@@ -98,11 +100,12 @@ async fn botocores_validation_finds_each_kind_of_error() {
 
 /// Lives through all that Berth does in an account; answers with every request that it sent.
 async fn broad_run() -> Vec<RecordedCall> {
-    let world = World::with(Options {
+    let mut options = Options {
         with_names: true,
         ..Options::default()
-    })
-    .await;
+    };
+    options.worker.refreshes_catalogue = true;
+    let world = World::with(options).await;
 
     // What the user brings is no request of Berth's.
     let region = "eu-west-1";
@@ -125,6 +128,11 @@ async fn broad_run() -> Vec<RecordedCall> {
 
     let link = json!({"role_arn": role_arn});
     eve.put(credentials, &link).await.expect(201);
+    wait_for("the account to be read", || async {
+        let shown = eve.get(credentials).await.expect(200).body;
+        shown["catalogue"]["refreshed_at"].is_string().then_some(())
+    })
+    .await;
     let options = format!("/api/infra/v1/provider/aws/options/?region={region}");
     let shown = world.client.get(&options).await.expect(200).body;
     assert_eq!(shown["instance_profiles"], json!(["nodes"]));

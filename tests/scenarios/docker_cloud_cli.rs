@@ -19,7 +19,7 @@ mod usage;
 
 const REGION: &str = "us-east-1";
 const REGION_LABEL: &str = "US East (N. Virginia)";
-const TYPE_LABEL: &str = "t3.micro [2 vCPUs, 1 GB]";
+const TYPE_LABEL: &str = "t3.micro [2 vCPU, 1 GB]";
 const CLUSTERS: &str = "/api/infra/v1/nodecluster/";
 const NODES: &str = "/api/infra/v1/node/";
 const ACTIONS: &str = "/api/audit/v1/action/";

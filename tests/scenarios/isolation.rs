@@ -27,7 +27,7 @@ enum Of {
     Namespace,
     /// The caller's, or the installation's: no namespace may stand in the path.
     Caller,
-    /// The same for everybody, with a namespace in the path or without.
+    /// Everybody's, with a namespace in the path or without: `catalogue.rs` has what differs by the account.
     Everybody,
 }
 use Of::{Caller, Everybody, Namespace};

@@ -9,6 +9,7 @@ mod agent;
 mod bad_input;
 mod botocore;
 mod capacity;
+mod catalogue;
 mod command_line;
 mod compatibility;
 mod constraints;

@@ -40,7 +40,10 @@ async fn world() -> World {
             record: false,
             ..sim::Config::fast()
         },
-        worker: worker::Config::default(),
+        worker: worker::Config {
+            refreshes_catalogue: false,
+            ..worker::Config::default()
+        },
         ..Options::patient()
     })
     .await

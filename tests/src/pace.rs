@@ -50,6 +50,9 @@ pub fn fast_worker() -> worker::Config {
         names: None,
         names_retry_interval: Duration::from_millis(500),
         names_check_interval: Duration::from_secs(2),
+        // Tests count calls.
+        refreshes_catalogue: false,
+        ambient: domain::link::Ambient::Nobody,
     }
 }
 

@@ -328,6 +328,7 @@ impl World {
         let worker = worker::Config {
             names: zone.clone(),
             public_url: public_url.clone(),
+            ambient: config.ambient.clone(),
             ..options.worker
         };
         let worker = options.with_worker.then_some((clouds, worker));

@@ -1,7 +1,7 @@
 //! Availability zones.
 
 use axum::{Json, extract::State, http::Uri};
-use domain::catalogue::AWS;
+use domain::catalogue::{AWS, Zone};
 use serde::Serialize;
 use utoipa::{
     ToSchema,
@@ -26,7 +26,8 @@ const FILTERS: &[QueryParameter] = &[
 /// An availability zone of a region.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AvailabilityZone {
-    /// Whether new nodes can be deployed there.
+    /// Whether new nodes can be deployed there: whether its state is `available` in the account that is linked to the
+    /// namespace. Before that account was read, and without one, it is.
     available: bool,
     /// The name.
     #[schema(example = "us-east-1a")]
@@ -40,12 +41,12 @@ pub(crate) struct AvailabilityZone {
 }
 
 impl AvailabilityZone {
-    fn new(region: &str, name: &str) -> Self {
+    fn new(region: &str, zone: &Zone) -> Self {
         Self {
-            available: true,
-            name: name.to_owned(),
+            available: zone.is_available,
+            name: zone.name.clone(),
             region: uri::region(region),
-            resource_uri: uri::zone(region, name),
+            resource_uri: uri::zone(region, &zone.name),
         }
     }
 }
@@ -60,6 +61,8 @@ impl utoipa::IntoParams for Filters {
 }
 
 /// List the availability zones
+///
+/// Those that are packaged and those of the account that the namespace uses. Local and wavelength zones are none of them.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/az/",
@@ -79,13 +82,13 @@ pub(crate) async fn list(
     let query = ListQuery::parse(&uri, FILTERS)?;
     let name = query.text("name");
     let of_region = query.uri("region", uri::parse_region)?;
-    let catalogue = app.catalogue().await?;
-    let found = catalogue
-        .regions
+    let view = app.catalogue(&caller).await?;
+    let found = view
+        .regions()
         .iter()
         .filter(|region| of_region.as_ref().is_none_or(|name| region.name == *name))
-        .flat_map(|region| region.zones.iter().map(move |zone| (&region.name, zone)))
-        .filter(|(_, zone)| name.is_none_or(|name| *zone == name))
+        .flat_map(|region| view.zones_of(region).map(|zone| (&region.name, zone)))
+        .filter(|(_, zone)| name.is_none_or(|name| zone.name == name))
         .collect();
     Ok(
         query.answer(&caller.asked, query.cut(found), |(region, zone)| {
@@ -95,6 +98,8 @@ pub(crate) async fn list(
 }
 
 /// Get an availability zone
+///
+/// As the account has it that the namespace uses.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/az/{provider}/{region}/{name}/",
@@ -112,16 +117,17 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn get(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     Names(names): Names,
 ) -> Result<Json<AvailabilityZone>, ApiError> {
-    let catalogue = app.catalogue().await?;
-    match names.as_slice() {
-        [provider, region, name]
-            if provider == AWS && catalogue.region_of_zone(name) == Some(region) =>
-        {
-            Ok(Json(AvailabilityZone::new(region, name)))
-        }
-        _ => Err(ApiError::no_such("availability zone", names.join("/"))),
-    }
+    let view = app.catalogue(&caller).await?;
+    let found = match names.as_slice() {
+        [provider, region, name] if provider == AWS => view
+            .zone(name)
+            .filter(|zone| view.region_of(zone).name == *region),
+        _ => None,
+    };
+    found
+        .map(|zone| Json(AvailabilityZone::new(&view.region_of(zone).name, zone)))
+        .ok_or_else(|| ApiError::no_such("availability zone", names.join("/")))
 }

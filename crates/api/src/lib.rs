@@ -141,9 +141,4 @@ impl App {
             error::ApiError::NoAnswerOfAws("this replica has no way to AWS".to_owned())
         })
     }
-
-    /// The catalogue, at most a minute old.
-    async fn catalogue(&self) -> Result<Arc<catalogue::Catalogue>, error::ApiError> {
-        self.catalogue.get(&self.pool).await
-    }
 }

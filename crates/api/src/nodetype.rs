@@ -1,7 +1,7 @@
 //! Node types: EC2's instance types.
 
 use axum::{Json, extract::State, http::Uri};
-use domain::catalogue::{self, AWS};
+use domain::catalogue::{AWS, Offer, View};
 use serde::Serialize;
 use utoipa::{
     ToSchema,
@@ -12,7 +12,6 @@ use crate::{
     App,
     answer::Names,
     auth::Caller,
-    catalogue::Catalogue,
     error::{ApiError, ErrorBody},
     list::{self, List, ListQuery},
     parameter::QueryParameter,
@@ -39,7 +38,7 @@ pub(crate) struct NodeType {
     /// The URIs of the availability zones that offer it.
     #[schema(example = json!(["/api/infra/v1/az/aws/us-east-1/us-east-1a/"]))]
     availability_zones: Vec<String>,
-    /// Whether new nodes of it can be deployed.
+    /// Whether new nodes of it can be deployed: whether some zone that is available offers it.
     available: bool,
     /// The name for people.
     #[schema(example = "t3.micro [2 vCPU, 1 GB]")]
@@ -59,24 +58,19 @@ pub(crate) struct NodeType {
 }
 
 impl NodeType {
-    fn new(catalogue: &Catalogue, node_type: &catalogue::NodeType) -> Self {
+    fn new(view: &View, node_type: &Offer) -> Self {
         Self {
-            availability_zones: node_type
-                .zones
-                .iter()
-                .filter_map(|zone| {
-                    let region = catalogue.region_of_zone(zone)?;
-                    Some(uri::zone(region, zone))
-                })
+            availability_zones: view
+                .zones_offering(node_type)
+                .map(|zone| uri::zone(&view.region_of(zone).name, &zone.name))
                 .collect(),
-            available: true,
+            available: node_type.is_available,
             label: node_type.label.clone(),
             name: node_type.name.clone(),
             provider: uri::provider(),
-            regions: catalogue
-                .regions_of(node_type)
-                .into_iter()
-                .map(uri::region)
+            regions: view
+                .regions_offering(node_type)
+                .map(|region| uri::region(&region.name))
                 .collect(),
             resource_uri: uri::node_type(&node_type.name),
         }
@@ -93,6 +87,8 @@ impl utoipa::IntoParams for Filters {
 }
 
 /// List the node types
+///
+/// Those that are packaged and those that the account offers that the namespace uses, without whole machines.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/nodetype/",
@@ -113,27 +109,36 @@ pub(crate) async fn list(
     let name = query.text("name");
     let region = query.uri("regions", uri::parse_region)?;
     let zone = query.uri("availability_zones", uri::parse_zone)?;
-    let catalogue = app.catalogue().await?;
-    let found = catalogue
-        .node_types
+    let view = app.catalogue(&caller).await?;
+    let in_region = |node_type: &&Offer| match &region {
+        None => true,
+        Some(name) => {
+            let region = view.region(name);
+            region.is_some_and(|region| view.is_offered(node_type, region))
+        }
+    };
+    let in_zone = |node_type: &&Offer| match &zone {
+        None => true,
+        Some(name) => {
+            let mut zones = view.zones_offering(node_type);
+            zones.any(|zone| zone.name == *name)
+        }
+    };
+    let found = view
+        .node_types()
         .iter()
         .filter(|node_type| name.is_none_or(|name| node_type.name == name))
-        .filter(|node_type| {
-            region
-                .as_deref()
-                .is_none_or(|region| catalogue.regions_of(node_type).contains(region))
-        })
-        .filter(|node_type| {
-            zone.as_ref()
-                .is_none_or(|zone| node_type.zones.contains(zone))
-        })
+        .filter(in_region)
+        .filter(in_zone)
         .collect();
     Ok(query.answer(&caller.asked, query.cut(found), |node_type| {
-        NodeType::new(&catalogue, node_type)
+        NodeType::new(&view, node_type)
     }))
 }
 
 /// Get a node type
+///
+/// As the account offers it that the namespace uses.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/nodetype/{provider}/{name}/",
@@ -150,15 +155,15 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn get(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     Names(names): Names,
 ) -> Result<Json<NodeType>, ApiError> {
-    let catalogue = app.catalogue().await?;
+    let view = app.catalogue(&caller).await?;
     let found = match names.as_slice() {
-        [provider, name] if provider == AWS => catalogue.node_type(name),
+        [provider, name] if provider == AWS => view.node_type(name),
         _ => None,
     };
     found
-        .map(|node_type| Json(NodeType::new(&catalogue, node_type)))
+        .map(|node_type| Json(NodeType::new(&view, node_type)))
         .ok_or_else(|| ApiError::no_such("node type", names.join("/")))
 }

@@ -4,7 +4,7 @@ pub(crate) mod credentials;
 pub(crate) mod options;
 
 use axum::{Json, extract::State, http::Uri};
-use domain::catalogue::{AWS, AWS_LABEL};
+use domain::catalogue::{AWS, AWS_LABEL, View};
 use serde::Serialize;
 use utoipa::{
     ToSchema,
@@ -15,7 +15,6 @@ use crate::{
     App,
     answer::Names,
     auth::Caller,
-    catalogue::Catalogue,
     error::{ApiError, ErrorBody},
     list::{self, List, ListQuery},
     parameter::QueryParameter,
@@ -27,7 +26,7 @@ const FILTERS: &[QueryParameter] = &[QueryParameter::text("name", "The provider'
 /// Where nodes can be deployed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Provider {
-    /// Whether new node clusters can be deployed there.
+    /// Whether new node clusters can be deployed there: whether some region is available.
     available: bool,
     /// The name for people.
     #[schema(example = "Amazon Web Services")]
@@ -44,13 +43,13 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    fn aws(catalogue: &Catalogue) -> Self {
+    fn aws(view: &View) -> Self {
         Self {
-            available: true,
+            available: view.regions().iter().any(|region| region.is_available),
             label: AWS_LABEL.to_owned(),
             name: AWS.to_owned(),
-            regions: catalogue
-                .regions
+            regions: view
+                .regions()
                 .iter()
                 .map(|region| uri::region(&region.name))
                 .collect(),
@@ -86,10 +85,10 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Json<List<Provider>>, ApiError> {
     let query = ListQuery::parse(&uri, FILTERS)?;
-    let catalogue = app.catalogue().await?;
+    let view = app.catalogue(&caller).await?;
     let found = match query.text("name") {
         Some(name) if name != AWS => vec![],
-        _ => vec![Provider::aws(&catalogue)],
+        _ => vec![Provider::aws(&view)],
     };
     Ok(query.answer(&caller.asked, query.cut(found), |provider| provider))
 }
@@ -108,11 +107,11 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn get(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     Names(names): Names,
 ) -> Result<Json<Provider>, ApiError> {
     if names != [AWS] {
         return Err(ApiError::no_such("provider", names.join("/")));
     }
-    Ok(Json(Provider::aws(&*app.catalogue().await?)))
+    Ok(Json(Provider::aws(&*app.catalogue(&caller).await?)))
 }

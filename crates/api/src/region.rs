@@ -1,7 +1,7 @@
 //! Regions.
 
 use axum::{Json, extract::State, http::Uri};
-use domain::catalogue::{self, AWS};
+use domain::catalogue::{AWS, Place, View};
 use serde::Serialize;
 use utoipa::{
     ToSchema,
@@ -12,7 +12,6 @@ use crate::{
     App,
     answer::Names,
     auth::Caller,
-    catalogue::Catalogue,
     error::{ApiError, ErrorBody},
     list::{self, List, ListQuery},
     parameter::QueryParameter,
@@ -30,7 +29,7 @@ pub(crate) struct Region {
     /// The URIs of its availability zones.
     #[schema(example = json!(["/api/infra/v1/az/aws/us-east-1/us-east-1a/"]))]
     availability_zones: Vec<String>,
-    /// Whether new node clusters can be deployed there.
+    /// Whether new node clusters can be deployed there: whether some zone of it is available.
     available: bool,
     /// The name for people.
     #[schema(example = "US East (N. Virginia)")]
@@ -50,20 +49,20 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    fn new(catalogue: &Catalogue, region: &catalogue::Region) -> Self {
+    fn new(view: &View, region: &Place) -> Self {
         Self {
-            availability_zones: region
-                .zones
-                .iter()
-                .map(|zone| uri::zone(&region.name, zone))
+            availability_zones: view
+                .zones_of(region)
+                .map(|zone| uri::zone(&region.name, &zone.name))
                 .collect(),
-            available: true,
+            available: region.is_available,
             label: region.label.clone(),
             name: region.name.clone(),
-            node_types: catalogue
-                .types_in(&region.name)
+            node_types: view
+                .node_types()
                 .iter()
-                .map(|name| uri::node_type(name))
+                .filter(|node_type| view.is_offered(node_type, region))
+                .map(|node_type| uri::node_type(&node_type.name))
                 .collect(),
             provider: uri::provider(),
             resource_uri: uri::region(&region.name),
@@ -81,6 +80,9 @@ impl utoipa::IntoParams for Filters {
 }
 
 /// List the regions
+///
+/// Those that are packaged and those of the account that the namespace uses, which decides what is available once it was
+/// read: see `catalogue` of the credentials.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/region/",
@@ -100,19 +102,21 @@ pub(crate) async fn list(
     let query = ListQuery::parse(&uri, FILTERS)?;
     let name = query.text("name");
     let provider = query.uri("provider", uri::parse_provider)?;
-    let catalogue = app.catalogue().await?;
-    let found = catalogue
-        .regions
+    let view = app.catalogue(&caller).await?;
+    let found = view
+        .regions()
         .iter()
         .filter(|region| name.is_none_or(|name| region.name == name))
         .filter(|_| provider.as_ref().is_none_or(|provider| provider == AWS))
         .collect();
     Ok(query.answer(&caller.asked, query.cut(found), |region| {
-        Region::new(&catalogue, region)
+        Region::new(&view, region)
     }))
 }
 
 /// Get a region
+///
+/// As the account has it that the namespace uses.
 #[utoipa::path(
     get,
     path = "/api/infra/v1/region/{provider}/{name}/",
@@ -129,15 +133,15 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn get(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     Names(names): Names,
 ) -> Result<Json<Region>, ApiError> {
-    let catalogue = app.catalogue().await?;
+    let view = app.catalogue(&caller).await?;
     let found = match names.as_slice() {
-        [provider, name] if provider == AWS => catalogue.region(name),
+        [provider, name] if provider == AWS => view.region(name),
         _ => None,
     };
     found
-        .map(|region| Json(Region::new(&catalogue, region)))
+        .map(|region| Json(Region::new(&view, region)))
         .ok_or_else(|| ApiError::no_such("region", names.join("/")))
 }

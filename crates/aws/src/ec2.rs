@@ -24,6 +24,7 @@ mod account;
 mod instances;
 mod leftovers;
 mod network;
+mod offers;
 
 /// EC2 in one region.
 #[derive(Clone)]

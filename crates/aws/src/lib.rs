@@ -13,8 +13,12 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
-    catalogue::Architecture, ids::ClusterId, launch::LaunchRequest, network::Object,
-    node::InstanceState, tags::Tag,
+    catalogue::{Architecture, Figures, ShownZone},
+    ids::ClusterId,
+    launch::LaunchRequest,
+    network::Object,
+    node::InstanceState,
+    tags::Tag,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +30,14 @@ mod iam;
 mod link;
 mod read;
 mod route53;
+mod survey;
 mod validate;
 
 pub use budget::Turn;
 pub use connect::{Connector, Endpoint};
 pub use error::{Error, Said};
 pub use link::{Credentials, Identity, Link, Secret};
+pub use survey::survey;
 pub use validate::{Denial, INVALID, Report, Verdict, validate};
 
 /// The result of every call.
@@ -199,7 +205,7 @@ pub struct Instance {
 /// A call answers with what EC2 said and decides nothing. Lookups by id answer with what was found: an unknown id is
 /// missing from the answer, not an error.
 #[async_trait]
-pub trait Cloud: Network + Instances + Leftovers + Account {
+pub trait Cloud: Network + Instances + Leftovers + Account + Offers {
     /// The same, for the work on one cluster: calls that have to wait for EC2's limits are shared out fairly between
     /// clusters.
     fn on_behalf_of(&self, cluster: ClusterId) -> Arc<dyn Cloud>;
@@ -292,6 +298,15 @@ pub trait Account: Send + Sync {
     async fn all_subnets(&self) -> Result<Vec<Subnet>>;
     /// Every security group of the region.
     async fn all_security_groups(&self) -> Result<Vec<SecurityGroup>>;
+}
+
+/// The part of EC2 that tells what can be had in a region.
+#[async_trait]
+pub trait Offers: Send + Sync {
+    /// The availability zones, whatever their state, and the instance types that each offers, both sorted by name.
+    async fn offers(&self) -> Result<Vec<ShownZone>>;
+    /// What these instance types are, as far as they can be nodes.
+    async fn node_types(&self, names: &[String]) -> Result<Vec<Figures>>;
 }
 
 /// The part of EC2 that clears a network up.

@@ -1,7 +1,10 @@
 //! The SDK's types, read into Berth's own.
 
 use aws_sdk_ec2::types;
-use domain::node::InstanceState;
+use domain::{
+    catalogue::{Architecture, Figures},
+    node::InstanceState,
+};
 
 use crate::{Gateway, Image, Instance, RouteTable, SecurityGroup, Subnet, Tags, Vpc};
 
@@ -126,4 +129,114 @@ pub(crate) fn instance(instance: types::Instance) -> Option<Instance> {
 /// A state that EC2 may add one day says nothing that could be acted on.
 fn state(name: &types::InstanceStateName) -> Option<InstanceState> {
     name.as_str().parse().ok()
+}
+
+/// Local and wavelength zones are no availability zones of the region.
+pub(crate) fn is_availability_zone(zone: &types::AvailabilityZone) -> bool {
+    zone.zone_type
+        .as_deref()
+        .is_none_or(|kind| kind == "availability-zone")
+}
+
+/// An instance type that can be a node; none where it can't. A node has a root volume of EBS's and an image of Ubuntu's, is
+/// paid on demand, and is no whole machine: those take a quarter of an hour to boot.
+pub(crate) fn node_type(info: types::InstanceTypeInfo) -> Option<Figures> {
+    let architectures = info.processor_info?.supported_architectures?;
+    let has = |wanted| architectures.contains(&wanted);
+    let architecture = if has(types::ArchitectureType::X8664) {
+        Architecture::Amd64
+    } else if has(types::ArchitectureType::Arm64) {
+        Architecture::Arm64
+    } else {
+        return None;
+    };
+    let is_virtual = info.bare_metal != Some(true)
+        && info
+            .supported_virtualization_types?
+            .contains(&types::VirtualizationType::Hvm);
+    let is_on_demand = info
+        .supported_usage_classes?
+        .contains(&types::UsageClassType::OnDemand);
+    let has_volumes = info
+        .supported_root_device_types?
+        .contains(&types::RootDeviceType::Ebs);
+    if !(is_virtual && is_on_demand && has_volumes) {
+        return None;
+    }
+    let vcpus = info.v_cpu_info?.default_v_cpus?;
+    let memory_mb = info.memory_info?.size_in_mib?;
+    Some(Figures {
+        name: info.instance_type?.as_str().to_owned(),
+        vcpus: u32::try_from(vcpus).ok().filter(|n| *n > 0)?,
+        memory_mb: u32::try_from(memory_mb).ok().filter(|n| *n > 0)?,
+        architecture,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{
+        ArchitectureType, AvailabilityZone, InstanceType, InstanceTypeInfo, MemoryInfo,
+        ProcessorInfo, RootDeviceType, UsageClassType, VCpuInfo, VirtualizationType,
+        builders::InstanceTypeInfoBuilder,
+    };
+
+    use super::*;
+
+    fn described(architectures: &[ArchitectureType]) -> InstanceTypeInfoBuilder {
+        let processor = ProcessorInfo::builder();
+        let processor = processor.set_supported_architectures(Some(architectures.to_vec()));
+        InstanceTypeInfo::builder()
+            .instance_type(InstanceType::from("x9.large"))
+            .bare_metal(false)
+            .processor_info(processor.build())
+            .v_cpu_info(VCpuInfo::builder().default_v_cpus(2).build())
+            .memory_info(MemoryInfo::builder().size_in_mib(8192).build())
+            .supported_root_device_types(RootDeviceType::Ebs)
+            .supported_usage_classes(UsageClassType::Spot)
+            .supported_usage_classes(UsageClassType::OnDemand)
+            .supported_virtualization_types(VirtualizationType::Hvm)
+    }
+
+    #[test]
+    fn local_zones_are_nobodys() {
+        let of_kind = |kind: &str| AvailabilityZone::builder().zone_type(kind).build();
+        assert!(is_availability_zone(&of_kind("availability-zone")));
+        assert!(!is_availability_zone(&of_kind("local-zone")));
+        assert!(!is_availability_zone(&of_kind("wavelength-zone")));
+        assert!(is_availability_zone(&AvailabilityZone::builder().build()));
+    }
+
+    #[test]
+    fn virtual_types_of_both_architectures_can_be_nodes() {
+        let intel = [ArchitectureType::I386, ArchitectureType::X8664];
+        let figures = node_type(described(&intel).build()).unwrap();
+        assert_eq!(figures.architecture, Architecture::Amd64);
+        assert_eq!(figures.label(), "x9.large [2 vCPU, 8 GB]");
+        let figures = node_type(described(&[ArchitectureType::Arm64]).build()).unwrap();
+        assert_eq!(figures.architecture, Architecture::Arm64);
+    }
+
+    #[test]
+    fn what_no_image_of_ubuntus_boots_on_in_time_is_no_node_type() {
+        let arm = [ArchitectureType::Arm64];
+        let none = [
+            described(&[ArchitectureType::I386]).build(),
+            described(&[ArchitectureType::Arm64Mac]).build(),
+            described(&arm).bare_metal(true).build(),
+            described(&arm)
+                .set_supported_usage_classes(Some(vec![UsageClassType::Spot]))
+                .build(),
+            described(&arm)
+                .set_supported_root_device_types(Some(vec![RootDeviceType::InstanceStore]))
+                .build(),
+            described(&arm)
+                .set_supported_virtualization_types(Some(vec![VirtualizationType::Paravirtual]))
+                .build(),
+            described(&arm).set_memory_info(None).build(),
+        ];
+        for info in none {
+            assert_eq!(node_type(info), None);
+        }
+    }
 }

@@ -12,7 +12,7 @@ pub const INVALID: &str = "Invalid AWS credentials or insufficient EC2 permissio
 /// How long a region may take; all are asked at the same time.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// A region that is on in every account, to be asked about the others.
-const NEVER_OFF: &str = "us-east-1";
+pub(crate) const NEVER_OFF: &str = "us-east-1";
 /// Where an authorization failure is explained at length, in a form that only AWS can read.
 const ENCODED: &str = "Encoded authorization failure message";
 
@@ -93,11 +93,7 @@ impl fmt::Display for Report {
                 Verdict::Permitted => continue,
                 Verdict::Off => writeln!(f, "{region}: the account has not opted in to it")?,
                 Verdict::NoAnswer => writeln!(f, "{region}: no answer in time")?,
-                Verdict::Refused(denial) => {
-                    let words = denial.error.to_string();
-                    let words = words.split(ENCODED).next().unwrap_or_default().trim();
-                    writeln!(f, "{region}: {words}")?;
-                }
+                Verdict::Refused(denial) => writeln!(f, "{region}: {}", words(&denial.error))?,
             }
         }
         let of_ec2 = self.regions.iter().find_map(|(_, verdict)| match verdict {
@@ -109,6 +105,13 @@ impl fmt::Display for Report {
             None => write!(f, "To see the same: {}", self.command),
         }
     }
+}
+
+/// What AWS said, as far as people can read it.
+pub(crate) fn words(error: &Error) -> String {
+    let words = error.to_string();
+    let words = words.split(ENCODED).next().unwrap_or_default();
+    words.trim().to_owned()
 }
 
 /// Tries the link's credentials in each of the regions.

@@ -145,6 +145,8 @@ impl Local {
             secret_key: Some(secret_key::of_folder(&data_dir)?),
             engines: simulator.way_to_engines(),
             public_url: Some(public_url(&listener)?),
+            // Nothing costs anything here.
+            ambient: Ambient::Everybody,
             ..options.worker
         };
         let replica = Replica::start(
@@ -161,8 +163,7 @@ impl Local {
                     folder: own_folder(),
                 },
                 clouds: Some(Arc::clone(&clouds)),
-                // Nothing costs anything here.
-                ambient: Ambient::Everybody,
+                ambient: worker.ambient.clone(),
                 ..api::Config::default()
             },
             Some((clouds, worker)),

@@ -29,6 +29,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
     if !store::is_migrated(&pool).await? {
         return Err(Error::NotMigrated);
     }
+    let ambient = Ambient::read(&options.ambient_namespaces);
     let answers = match options.role {
         Role::Api | Role::All => Answers::Everything,
         Role::Worker => Answers::Health,
@@ -41,6 +42,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
                 secret_key: secret_key.clone(),
                 engines: engines.clone(),
                 public_url: agents.public_url.clone(),
+                ambient: ambient.clone(),
                 ..config(options.worker, hosts)
             };
             Some((Arc::clone(&clouds), config))
@@ -57,7 +59,7 @@ pub(crate) async fn run(options: Serve) -> Result<(), Error> {
             engines,
             agents,
             clouds: Some(clouds),
-            ambient: Ambient::read(&options.ambient_namespaces),
+            ambient,
             quota: quota(options.quota),
             edge,
         },

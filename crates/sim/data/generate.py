@@ -24,7 +24,7 @@ t2.nano t2.micro t2.small t2.medium t2.large t2.xlarge t2.2xlarge
 t3.nano t3.micro t3.small t3.medium t3.large t3.xlarge t3.2xlarge
 t3a.nano t3a.micro t3a.small t3a.medium t3a.large t3a.xlarge t3a.2xlarge
 t4g.nano t4g.micro t4g.small t4g.medium t4g.large
-m3.medium m4.large m5.large m5.xlarge m5.2xlarge m6i.large m6i.xlarge m6g.large m7i.large
+m3.medium m4.large m5.large m5.xlarge m5.2xlarge m5.metal m6i.large m6i.xlarge m6g.large m7i.large
 c5.large c5.xlarge c5.2xlarge c6i.large c6g.large c7g.large r5.large r5.xlarge r6g.large g4dn.xlarge
 """.split()
 
@@ -74,6 +74,7 @@ def trimmed(info):
         "manufacturer": processor.get("Manufacturer", "Intel"),
         "clock_ghz": processor.get("SustainedClockSpeedInGhz", 2.5),
         "hypervisor": info.get("Hypervisor", "xen"),
+        "bare_metal": info["BareMetal"],
         "current_generation": info["CurrentGeneration"],
         "burstable": info["BurstablePerformanceSupported"],
         "free_tier": info["FreeTierEligible"],

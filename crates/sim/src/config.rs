@@ -35,6 +35,8 @@ pub struct Config {
     /// Whether instances that run act out their user data, with Berth's agent, and how. Their agents are tasks of tokio's:
     /// what looks at them or serves them must be in a runtime.
     pub hosts: Option<HostConfig>,
+    /// How many items a page of instance types or offerings has at most, whatever is asked for.
+    pub most_per_page: Option<usize>,
     /// How long the sessions of assumed roles last, in milliseconds; none is as long as they are asked for.
     pub session_ms: Option<u64>,
 }
@@ -97,6 +99,7 @@ impl Default for Config {
             consistency_ms: 0..0,
             manual_clock: false,
             hosts: None,
+            most_per_page: None,
             session_ms: None,
         }
     }

@@ -254,6 +254,33 @@ impl Simulator {
         });
     }
 
+    /// Whether a zone offers a type to an account, where it offers it at all; both may have wildcards. What was withdrawn by a
+    /// pattern is offered again by the same one.
+    pub fn set_offering(
+        &self,
+        account: &str,
+        region: &str,
+        zone: &str,
+        instance_type: &str,
+        is_on: bool,
+    ) {
+        self.in_region(account, region, |region| {
+            let place = (zone.to_owned(), instance_type.to_owned());
+            match is_on {
+                true => region.withdrawn.remove(&place),
+                false => region.withdrawn.insert(place),
+            }
+        });
+    }
+
+    /// In which state an account sees a zone; nothing is made in one that is not `available`.
+    pub fn set_zone_state(&self, account: &str, region: &str, zone: &str, state: &str) {
+        self.in_region(account, region, |region| {
+            let states = &mut region.zone_states;
+            states.insert(zone.to_owned(), state.to_owned())
+        });
+    }
+
     /// Whether calls take tokens from EC2's buckets, which are full now.
     pub fn set_throttling(&self, on: bool) {
         self.lock().limits.switch(on);

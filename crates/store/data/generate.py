@@ -63,7 +63,7 @@ def main():
         node_types.append(
             {
                 "name": name,
-                "label": f"{name} [{vcpus} vCPU{'s' * (vcpus > 1)}, {memory_mb / 1024:g} GB]",
+                "label": f"{name} [{vcpus} vCPU, {memory_mb / 1024:g} GB]",
                 "vcpus": vcpus,
                 "memory_mb": memory_mb,
                 "architecture": "amd64" if intel_or_amd else "arm64",

@@ -1,6 +1,11 @@
-//! The catalogue of regions, zones and node types.
+//! The catalogue of regions, zones and node types: the packaged one, and the names that accounts have shown beside it.
 
-use domain::catalogue::{Architecture, NodeType, Region};
+use std::collections::BTreeSet;
+
+use domain::{
+    catalogue::{Architecture, NodeType, Region},
+    ids::LinkId,
+};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
@@ -18,16 +23,20 @@ pub struct Catalogue {
     pub node_types: Vec<NodeType>,
 }
 
-/// Reads the whole catalogue, sorted by name.
+/// Reads the catalogue, sorted by name: what is packaged, and the names that the link's account has shown. The zones are the
+/// packaged ones; those of the account [`crate::shown::regions`] has.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn load(conn: &mut PgConnection) -> Result<Catalogue> {
+pub async fn load(conn: &mut PgConnection, link: Option<LinkId>) -> Result<Catalogue> {
+    let link = link.map(|link| link.0);
     let regions = sqlx::query!(
         r#"SELECT region.name, region.label,
-                  array_remove(array_agg(zone.name ORDER BY zone.name), NULL) AS "zones!"
-           FROM region LEFT JOIN zone ON zone.region = region.name
-           GROUP BY region.name ORDER BY region.name"#
+                  ARRAY (SELECT zone.name FROM zone WHERE region = region.name ORDER BY zone.name) AS "zones!"
+           FROM region
+           WHERE is_packaged OR name IN (SELECT region FROM link_region WHERE link_id = $1)
+           ORDER BY region.name"#,
+        link
     )
     .fetch_all(&mut *conn)
     .await?
@@ -41,7 +50,10 @@ pub async fn load(conn: &mut PgConnection) -> Result<Catalogue> {
     let node_types = sqlx::query!(
         r#"SELECT name, label, vcpus, memory_mb, architecture,
                   ARRAY (SELECT zone FROM node_type_zone WHERE node_type = node_type.name ORDER BY zone) AS "zones!"
-           FROM node_type ORDER BY name"#
+           FROM node_type
+           WHERE is_packaged OR name IN (SELECT unnest(node_types) FROM link_zone WHERE link_id = $1)
+           ORDER BY name"#,
+        link
     )
     .fetch_all(conn)
     .await?
@@ -61,6 +73,17 @@ pub async fn load(conn: &mut PgConnection) -> Result<Catalogue> {
         regions,
         node_types,
     })
+}
+
+/// The names of all node types, also of those that only somebody's account has shown.
+///
+/// # Errors
+/// Postgres' own.
+pub async fn node_type_names(conn: &mut PgConnection) -> Result<BTreeSet<String>> {
+    let names = sqlx::query_scalar!("SELECT name FROM node_type")
+        .fetch_all(conn)
+        .await?;
+    Ok(names.into_iter().collect())
 }
 
 /// The architecture of a node type.
@@ -137,4 +160,25 @@ pub async fn install_packaged(conn: &mut PgConnection) -> Result<()> {
         .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::catalogue::Figures;
+
+    use super::*;
+
+    #[test]
+    fn packaged_labels_are_as_those_of_what_accounts_show() {
+        let packaged: Catalogue = serde_json::from_str(PACKAGED).unwrap();
+        for node_type in packaged.node_types {
+            let figures = Figures {
+                name: node_type.name,
+                vcpus: node_type.vcpus,
+                memory_mb: node_type.memory_mb,
+                architecture: node_type.architecture,
+            };
+            assert_eq!(node_type.label, figures.label());
+        }
+    }
 }

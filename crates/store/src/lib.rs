@@ -30,6 +30,7 @@ pub mod outage;
 pub mod page;
 pub mod people;
 pub mod quota;
+pub mod shown;
 pub mod site;
 pub mod tag;
 pub mod upgrade;

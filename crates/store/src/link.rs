@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::{LinkId, NamespaceId};
 use sqlx::PgConnection;
 
-use crate::{Error, Result, site};
+use crate::{Error, Result, shown, site};
 
 /// What a link has of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,7 +250,8 @@ pub async fn put(
     sqlx::query!(
         r#"UPDATE account_link
            SET kind = $2, access_key_id = $3, sealed_secret = $4, role_arn = $5, version = version + 1,
-               linked_at = now(), checked_at = now(), check_at = now() + make_interval(secs => $6), invalid = NULL
+               linked_at = now(), checked_at = now(), check_at = now() + make_interval(secs => $6), invalid = NULL,
+               refresh_at = now(), refresh_failures = 0
            WHERE id = $1"#,
         link.0,
         kind,
@@ -268,15 +269,18 @@ pub async fn put(
     )
     .execute(&mut *conn)
     .await?;
+    shown::forget_unlinked(conn, namespace).await?;
     site::take_away(conn, link).await
 }
 
-/// Deletes the credentials of the namespace, which is locked: it uses the ambient ones from now on, if it may.
+/// Deletes the credentials of the namespace, which is locked, and what was read with them: it uses the ambient ones from now
+/// on, if it may.
 ///
 /// # Errors
 /// Postgres' own.
 pub async fn delete(conn: &mut PgConnection, namespace: NamespaceId, link: LinkId) -> Result<()> {
     forget(conn, namespace).await?;
+    shown::forget_unlinked(conn, namespace).await?;
     sqlx::query!(
         r#"UPDATE namespace SET account_link_id = (SELECT id FROM account_link WHERE kind = 'ambient')
            WHERE id = $1"#,

@@ -6,7 +6,7 @@
 //! plan for the next step, carries it out, writes the outcome, and looks again. What a crash interrupts is found in
 //! the rows by the next worker, on the same path.
 //!
-//! Besides, it tries whether the links' credentials are good, and one worker at a time keeps the names of all nodes right in Route 53 ([`names`]).
+//! Besides, it tries whether the links' credentials are good, reads what their accounts have, and one worker at a time keeps the names of all nodes right in Route 53 ([`names`]).
 
 use std::{
     collections::HashMap,
@@ -18,6 +18,7 @@ use aws::Clouds;
 use chrono::TimeDelta;
 use domain::{
     ids::{InstallationId, SiteId, WorkerId},
+    link::Ambient,
     user_data::PublicUrl,
 };
 use sqlx::postgres::PgListener;
@@ -27,6 +28,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+mod catalogue;
 mod hosts;
 mod leftovers;
 mod links;
@@ -79,6 +81,10 @@ pub struct Config {
     pub names_retry_interval: Duration,
     /// How often the names are compared with those in Route 53.
     pub names_check_interval: Duration,
+    /// Whether it reads what the linked accounts have of AWS.
+    pub refreshes_catalogue: bool,
+    /// The namespaces that may use the server's own credentials: where none may, nothing is read with them.
+    pub ambient: Ambient,
 }
 
 impl Default for Config {
@@ -100,6 +106,8 @@ impl Default for Config {
             names: None,
             names_retry_interval: Duration::from_secs(60),
             names_check_interval: Duration::from_secs(15 * 60),
+            refreshes_catalogue: true,
+            ambient: Ambient::Nobody,
         }
     }
 }
@@ -167,6 +175,12 @@ impl Worker {
             Arc::clone(&worker.config),
             shutdown.clone(),
         ));
+        let catalogue = tokio::spawn(catalogue::run(
+            worker.pool.clone(),
+            Arc::clone(&worker.clouds),
+            Arc::clone(&worker.config),
+            shutdown.clone(),
+        ));
         while !shutdown.is_cancelled() {
             match worker.take_site(&sites, &shutdown).await {
                 // There may be more.
@@ -182,7 +196,7 @@ impl Worker {
         }
         sites.close();
         sites.wait().await;
-        for task in [listener, names, hosts, links] {
+        for task in [listener, names, hosts, links, catalogue] {
             if let Err(error) = task.await {
                 error!(%error, "a part of the worker ended badly");
             }

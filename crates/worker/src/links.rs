@@ -42,7 +42,7 @@ async fn try_one(pool: &PgPool, clouds: &dyn Clouds, config: &Config) -> Result<
     let Some(link) = store::link::claim_due(&mut conn).await? else {
         return Ok(false);
     };
-    let catalogue = store::catalogue::load(&mut conn).await?;
+    let catalogue = store::catalogue::load(&mut conn, Some(link.id)).await?;
     drop(conn);
     let regions: Vec<_> = catalogue.regions.into_iter().map(|it| it.name).collect();
     let opened = links::open(&link, config.secret_key.as_ref());

@@ -146,6 +146,31 @@ def instance_types_and_offerings():
     assert [it["Location"] for it in offered] == ["sa-east-1a", "sa-east-1c"]
     region = ec2.describe_instance_type_offerings(Filters=by("instance-type", "t2.micro"))["InstanceTypeOfferings"]
     assert [it["Location"] for it in region] == ["sa-east-1"]
+    with refused("InvalidParameterCombination"):
+        ec2.describe_instance_types(InstanceTypes=["t3.micro"], MaxResults=5)
+    with refused("InvalidParameterValue"):
+        ec2.describe_instance_types(InstanceTypes=[f"x{n}.large" for n in range(101)])
+
+
+@case
+def what_an_account_is_offered():
+    order = {"region": "sa-east-1", "zone": "*", "instance_type": "t3a.*", "on": False}
+    control("POST", "/offering", order)
+    paged = ec2.get_paginator("describe_instance_type_offerings")
+    pages = paged.paginate(LocationType="availability-zone", PaginationConfig={"PageSize": 20})
+    offered = {(it["InstanceType"], it["Location"]) for page in pages for it in page["InstanceTypeOfferings"]}
+    assert ("t3.micro", "sa-east-1b") in offered and not [it for it, _ in offered if it.startswith("t3a.")]
+    control("POST", "/offering", {**order, "on": True})
+    control("POST", "/zone-state", {"region": "sa-east-1", "zone": "sa-east-1c", "state": "constrained"})
+    [zone] = ec2.describe_availability_zones(Filters=by("state", "constrained"))["AvailabilityZones"]
+    assert (zone["ZoneName"], zone["State"]) == ("sa-east-1c", "constrained")
+    control("POST", "/zone-state", {"region": "sa-east-1", "zone": "sa-east-1c", "state": "available"})
+    [metal] = ec2.describe_instance_types(Filters=by("bare-metal", "true"))["InstanceTypes"]
+    assert (metal["InstanceType"], metal["BareMetal"]) == ("m5.metal", True)
+    control("POST", "/opt-in", {"region": "af-south-1", "on": False})
+    off = ec2.describe_regions(AllRegions=True, Filters=by("opt-in-status", "not-opted-in"))["Regions"]
+    assert [it["RegionName"] for it in off] == ["af-south-1"]
+    control("POST", "/opt-in", {"region": "af-south-1", "on": True})
 
 
 @case

@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode};
 use domain::{
     action::ActionKind,
+    catalogue::View,
     cluster::{
         DEFAULT_DISK_GB, Invalid, NewCluster, validate_disk, validate_name, validate_nickname,
         validate_target,
@@ -23,7 +24,7 @@ use crate::{
     answer::Acted,
     auth::Caller,
     body::{JsonBody, Members},
-    catalogue::Catalogue,
+    catalogue::choose,
     docs,
     error::{ApiError, ErrorBody},
     nodecluster::wire::{self, NodeCluster, ProviderOptions},
@@ -115,8 +116,8 @@ pub(crate) async fn create(
     caller: Caller,
     body: JsonBody,
 ) -> Result<Acted<NodeCluster>, ApiError> {
-    let catalogue = app.catalogue().await?;
-    let (new, automatic) = read(body.members, &catalogue, &app.agents)?;
+    let view = app.catalogue(&caller).await?;
+    let (new, automatic) = read(body.members, &view, &app.agents)?;
 
     let mut tx = app.pool.begin().await?;
     let had = quota::begin(&mut tx, caller.namespace()).await?;
@@ -153,14 +154,14 @@ pub(crate) async fn create(
 /// The cluster that a body wishes for, and the tags that it gets by itself.
 fn read(
     mut body: Members,
-    catalogue: &Catalogue,
+    view: &View,
     agents: &Agents,
 ) -> Result<(NewCluster, Vec<String>), Invalid> {
     let name = body.text("name")?.unwrap_or_default();
     validate_name(&name)?;
     let region = required(&mut body, "region")?;
     let node_type = required(&mut body, "node_type")?;
-    let (region, node_type) = catalogue.choose(&region, &node_type)?;
+    let (region, node_type) = choose(view, &region, &node_type)?;
     let nickname = body.text("nickname")?.filter(|text| !text.is_empty());
     let nickname = nickname.unwrap_or_else(|| name.clone());
     validate_nickname(&nickname)?;

@@ -156,7 +156,7 @@ pub(crate) async fn get(
     uri: Uri,
 ) -> Result<Json<LaunchOptions>, ApiError> {
     let region = wanted_region(&uri)?;
-    if app.catalogue().await?.region(&region).is_none() {
+    if app.catalogue(&caller).await?.region(&region).is_none() {
         let words = format!("there is no region {region:?}; see GET /api/infra/v1/region/");
         return Err(Invalid::new(REGION, words).into());
     }

@@ -103,12 +103,7 @@ impl Instances for Ec2 {
             .availability_zones
             .unwrap_or_default()
             .into_iter()
-            // Local and wavelength zones are no availability zones of the region.
-            .filter(|zone| {
-                zone.zone_type
-                    .as_deref()
-                    .is_none_or(|kind| kind == "availability-zone")
-            })
+            .filter(read::is_availability_zone)
             .filter_map(|zone| zone.zone_name)
             .collect();
         zones.sort();

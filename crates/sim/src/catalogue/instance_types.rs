@@ -16,6 +16,7 @@ pub(crate) struct InstanceType {
     pub manufacturer: String,
     pub clock_ghz: f64,
     pub hypervisor: String,
+    pub bare_metal: bool,
     pub current_generation: bool,
     pub burstable: bool,
     pub free_tier: bool,

@@ -67,6 +67,8 @@ pub(crate) enum Order {
     RestartAgent(OfInstances),
     #[serde(rename = "host/restore-network")]
     RestoreNetwork(OfInstances),
+    #[serde(rename = "offering")]
+    Offering(Offering),
     #[serde(rename = "opt-in")]
     OptIn(OptIn),
     #[serde(rename = "policy")]
@@ -79,6 +81,8 @@ pub(crate) enum Order {
     Throttling(Switch),
     #[serde(rename = "unhide")]
     Unhide(Everything),
+    #[serde(rename = "zone-state")]
+    ZoneState(ZoneState),
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,12 +118,75 @@ pub(crate) struct Capacity {
 
 impl Capacity {
     fn check(&self) -> Result<(), String> {
+        known_zone(&self.region, &self.zone)?;
+        known_type(&self.instance_type)
+    }
+}
+
+/// Whether a zone offers a type to the account.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Offering {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: RegionName,
+    zone: String,
+    instance_type: String,
+    on: bool,
+}
+
+impl Offering {
+    fn check(&self) -> Result<(), String> {
+        known_zone(&self.region, &self.zone)?;
+        known_type(&self.instance_type)
+    }
+}
+
+/// In which state the account sees a zone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ZoneState {
+    #[serde(default = "usual_account")]
+    account: String,
+    region: RegionName,
+    zone: String,
+    state: String,
+}
+
+/// EC2 API reference, "AvailabilityZone", zoneState.
+const ZONE_STATES: [&str; 5] = [
+    "available",
+    "information",
+    "impaired",
+    "unavailable",
+    "constrained",
+];
+
+impl ZoneState {
+    fn check(&self) -> Result<(), String> {
         let zones = catalogue::region(&self.region).map(|it| &it.zones);
-        if !zones.is_some_and(|zones| zones.iter().any(|it| wildcard(&self.zone, &it.name))) {
+        if !zones.is_some_and(|zones| zones.iter().any(|it| it.name == self.zone)) {
             let region = &*self.region;
             return Err(format!("zone: there is no '{}' in {region}", self.zone));
         }
-        known_type(&self.instance_type)
+        if !ZONE_STATES.contains(&self.state.as_str()) {
+            let states = ZONE_STATES.join(", ");
+            return Err(format!(
+                "state: there is no '{}'; there are {states}",
+                self.state
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what no zone of the region is called.
+fn known_zone(region: &str, pattern: &str) -> Result<(), String> {
+    let zones = catalogue::region(region).map(|it| &it.zones);
+    if zones.is_some_and(|zones| zones.iter().any(|it| wildcard(pattern, &it.name))) {
+        Ok(())
+    } else {
+        Err(format!("zone: there is no '{pattern}' in {region}"))
     }
 }
 
@@ -339,6 +406,8 @@ impl Order {
         match &order {
             Self::Bucket(it) => limits::check(&it.action, it.buckets())?,
             Self::Capacity(it) => it.check()?,
+            Self::Offering(it) => it.check()?,
+            Self::ZoneState(it) => it.check()?,
             Self::DeadOnArrival(it) => it.check()?,
             Self::Consistency(it) if it.min_ms > it.max_ms => {
                 return Err(format!(
@@ -421,12 +490,19 @@ impl Order {
             Self::RestoreNetwork(it) => {
                 sim.set_network(&it.account, &it.region, &it.ids(), true)?;
             }
+            Self::Offering(it) => {
+                let key = (it.zone.as_str(), it.instance_type.as_str());
+                sim.set_offering(&it.account, &it.region, key.0, key.1, it.on);
+            }
             Self::OptIn(it) => sim.set_opted_in(&it.account, &it.region, it.on),
             Self::Revoke(it) => sim.revoke(&it.access_key),
             Self::Policy(it) => sim.set_policy(&it.access_key, it.document())?,
             Self::Quotas(quotas) => sim.set_quotas(quotas),
             Self::Throttling(it) => sim.set_throttling(it.on),
             Self::Unhide(it) => sim.unhide(&it.account, &it.region),
+            Self::ZoneState(it) => {
+                sim.set_zone_state(&it.account, &it.region, &it.zone, &it.state);
+            }
         }
         Ok(None)
     }

@@ -7,7 +7,7 @@ use crate::protocol::page::Page;
 use crate::protocol::{ApiError, Element, Outcome, el};
 
 const FILTERS: Fields<&'static InstanceType> = &[
-    ("bare-metal", |_| vec!["false".to_owned()]),
+    ("bare-metal", |it| vec![it.bare_metal.to_string()]),
     ("burstable-performance-supported", |it| {
         vec![it.burstable.to_string()]
     }),
@@ -33,13 +33,25 @@ const FILTERS: Fields<&'static InstanceType> = &[
     ("vcpu-info.default-vcpus", |it| vec![it.vcpus.to_string()]),
 ];
 
+/// "The instance types": up to a hundred.
+const MOST_NAMES: usize = 100;
+
 pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
     let names = call.params.values("InstanceType");
+    if names.len() > MOST_NAMES {
+        return Err(ApiError::value(format!(
+            "The maximum number of instance types specified on a single call is {MOST_NAMES}"
+        )));
+    }
     let filters = Filters::read(&call.params, FILTERS)?;
-    let page = Page::read(&call.params, 5, 100)?;
-    let region = catalogue::region(&call.caller.region).ok_or_else(ApiError::auth_failure)?;
-    call.read()?;
-    let offered: Vec<&str> = catalogue::offerings(region).map(|(name, _)| name).collect();
+    let page = Page::read(&call.params, 5, 100)?.of_at_most(call.config.most_per_page);
+    if !names.is_empty() && call.params.text("MaxResults").is_some() {
+        return Err(ApiError::combination(
+            "The parameter InstanceTypes cannot be used with the parameter MaxResults",
+        ));
+    }
+    let region = call.read()?.region;
+    let offered: Vec<&str> = region.offerings().map(|(name, _)| name).collect();
     let unknown: Vec<&str> = names
         .iter()
         .copied()
@@ -92,7 +104,7 @@ fn shown(it: &InstanceType) -> Element {
         .values("supportedUsageClasses", ["on-demand"])
         .values("supportedRootDeviceTypes", ["ebs"])
         .values("supportedVirtualizationTypes", ["hvm"])
-        .text("bareMetal", false)
+        .text("bareMetal", it.bare_metal)
         .text("hypervisor", &it.hypervisor)
         .child(processor)
         .child(vcpu)
@@ -118,11 +130,11 @@ pub(crate) fn describe_offerings(call: &mut Call<'_>) -> Outcome {
     let words = &["region", "availability-zone", "availability-zone-id"];
     let kind = call.params.word("LocationType", words)?.unwrap_or("region");
     let filters = Filters::read(&call.params, OFFERING_FILTERS)?;
-    let page = Page::read(&call.params, 5, 1000)?;
-    let region = catalogue::region(&call.caller.region).ok_or_else(ApiError::auth_failure)?;
-    call.read()?;
+    let page = Page::read(&call.params, 5, 1000)?.of_at_most(call.config.most_per_page);
+    let here = catalogue::region(&call.caller.region).ok_or_else(ApiError::auth_failure)?;
+    let region = call.read()?.region;
     let mut offerings = Vec::new();
-    for (instance_type, zones) in catalogue::offerings(region) {
+    for (instance_type, zones) in region.offerings() {
         let mut push = |location| {
             offerings.push(Offering {
                 instance_type,
@@ -132,7 +144,7 @@ pub(crate) fn describe_offerings(call: &mut Call<'_>) -> Outcome {
         match kind {
             "availability-zone" => zones.iter().for_each(|zone| push(&zone.name)),
             "availability-zone-id" => zones.iter().for_each(|zone| push(&zone.id)),
-            _ => push(&region.name),
+            _ => push(&here.name),
         }
     }
     offerings.retain(|it| filters.matches(it, &Tags::new()));

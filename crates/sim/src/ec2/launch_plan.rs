@@ -52,7 +52,7 @@ fn subnet<'r>(
     kind: &InstanceType,
 ) -> Result<&'r Subnet, ApiError> {
     let here = catalogue::region(&region.name).ok_or_else(ApiError::auth_failure)?;
-    let offering = catalogue::zones_offering(here, &kind.name);
+    let offering = region.zones_offering(&kind.name);
     if offering.is_empty() {
         let message = "The requested configuration is currently not supported. Please check the documentation for supported configurations.";
         return Err(ApiError::bad("Unsupported", message));

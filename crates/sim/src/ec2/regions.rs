@@ -9,10 +9,15 @@ fn endpoint(region: &RegionInfo) -> String {
     format!("ec2.{}.amazonaws.com", region.name)
 }
 
-const REGION_FILTERS: Fields<&'static RegionInfo> = &[
-    ("endpoint", |region| vec![endpoint(region)]),
-    ("opt-in-status", |region| vec![region.opt_in.clone()]),
-    ("region-name", |region| vec![region.name.clone()]),
+struct RegionView {
+    region: &'static RegionInfo,
+    opt_in: &'static str,
+}
+
+const REGION_FILTERS: Fields<RegionView> = &[
+    ("endpoint", |it| vec![endpoint(it.region)]),
+    ("opt-in-status", |it| vec![it.opt_in.to_owned()]),
+    ("region-name", |it| vec![it.region.name.clone()]),
 ];
 
 pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
@@ -30,16 +35,19 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
         .iter()
         .filter(wanted)
         .filter(|it| all || !call.is_off(&it.name))
+        .map(|region| RegionView {
+            region,
+            opt_in: match call.is_off(&region.name) {
+                true => "not-opted-in",
+                false => &region.opt_in,
+            },
+        })
         .filter(|it| filters.matches(it, &Tags::new()));
-    let items = shown.map(|region| {
-        let status = match call.is_off(&region.name) {
-            true => "not-opted-in",
-            false => &region.opt_in,
-        };
+    let items = shown.map(|it| {
         el("item")
-            .text("regionName", &region.name)
-            .text("regionEndpoint", endpoint(region))
-            .text("optInStatus", status)
+            .text("regionName", &it.region.name)
+            .text("regionEndpoint", endpoint(it.region))
+            .text("optInStatus", it.opt_in)
     });
     Ok(Element::answer().list("regionInfo", items))
 }
@@ -47,13 +55,14 @@ pub(crate) fn describe(call: &mut Call<'_>) -> Outcome {
 struct ZoneView {
     region: &'static RegionInfo,
     zone: &'static Zone,
+    state: String,
 }
 
 const ZONE_FILTERS: Fields<ZoneView> = &[
     ("group-name", |it| vec![it.region.name.clone()]),
     ("opt-in-status", |_| vec!["opt-in-not-required".to_owned()]),
     ("region-name", |it| vec![it.region.name.clone()]),
-    ("state", |_| vec!["available".to_owned()]),
+    ("state", |it| vec![it.state.clone()]),
     ("zone-id", |it| vec![it.zone.id.clone()]),
     ("zone-name", |it| vec![it.zone.name.clone()]),
     ("zone-type", |_| vec!["availability-zone".to_owned()]),
@@ -64,9 +73,8 @@ pub(crate) fn describe_zones(call: &mut Call<'_>) -> Outcome {
     let ids = call.params.values("ZoneId");
     call.params.flag("AllAvailabilityZones")?;
     let filters = Filters::read(&call.params, ZONE_FILTERS)?;
-    let region = call.caller.region.clone();
-    call.read()?;
-    let region = catalogue::region(&region).ok_or_else(ApiError::auth_failure)?;
+    let region = catalogue::region(&call.caller.region).ok_or_else(ApiError::auth_failure)?;
+    let here = call.read()?.region;
     for (given, what, known) in [
         (
             &names,
@@ -87,7 +95,11 @@ pub(crate) fn describe_zones(call: &mut Call<'_>) -> Outcome {
             return Err(ApiError::value(format!("Invalid {what}: [{unknown}]")));
         }
     }
-    let views = region.zones.iter().map(|zone| ZoneView { region, zone });
+    let views = region.zones.iter().map(|zone| ZoneView {
+        region,
+        zone,
+        state: here.zone_state(&zone.name).to_owned(),
+    });
     let shown = views.filter(|it| {
         (names.is_empty() || names.contains(&it.zone.name.as_str()))
             && (ids.is_empty() || ids.contains(&it.zone.id.as_str()))
@@ -96,7 +108,7 @@ pub(crate) fn describe_zones(call: &mut Call<'_>) -> Outcome {
     let items = shown.map(|it| {
         el("item")
             .text("zoneName", &it.zone.name)
-            .text("zoneState", "available")
+            .text("zoneState", &it.state)
             .text("regionName", &it.region.name)
             .list("messageSet", [])
             .text("zoneId", &it.zone.id)

@@ -82,6 +82,13 @@ fn shown(name: &'static str, region: &Region, (subnet, free): &Row) -> Element {
         .list("tagSet", tags::set(region.tags(&subnet.id)))
 }
 
+fn no_subnet_in(parameter: &str, value: &str, others: &[&str]) -> ApiError {
+    ApiError::value(format!(
+        "Value ({value}) for parameter {parameter} is invalid. Subnets can currently only be created in the following availability zones: {}.",
+        others.join(", ")
+    ))
+}
+
 /// The zone that the request names, or none.
 fn zone(call: &Call<'_>) -> Result<Option<&'static Zone>, ApiError> {
     let region = catalogue::region(&call.caller.region).ok_or_else(ApiError::auth_failure)?;
@@ -93,21 +100,9 @@ fn zone(call: &Call<'_>) -> Result<Option<&'static Zone>, ApiError> {
         .params
         .text("AvailabilityZoneId")
         .filter(|it| !it.is_empty());
-    let all = || {
-        region
-            .zones
-            .iter()
-            .map(|zone| zone.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     let find = |parameter: &str, value: &str, found: Option<&'static Zone>| {
-        found.ok_or_else(|| {
-            ApiError::value(format!(
-                "Value ({value}) for parameter {parameter} is invalid. Subnets can currently only be created in the following availability zones: {}.",
-                all()
-            ))
-        })
+        let all: Vec<&str> = region.zones.iter().map(|zone| zone.name.as_str()).collect();
+        found.ok_or_else(|| no_subnet_in(parameter, value, &all))
     };
     match (name, id) {
         (None, None) => Ok(None),
@@ -154,10 +149,16 @@ pub(crate) fn create(call: &mut Call<'_>) -> Outcome {
         return Err(ApiError::bad("InvalidSubnet.Conflict", message));
     }
     let full = siblings.len() >= most;
-    // Without a zone EC2 chooses one; here it is always the first.
-    let zone = named
-        .or(here.zones.first())
-        .ok_or_else(ApiError::auth_failure)?;
+    // Without a zone EC2 chooses one; here it is always the first that can be used.
+    let mut usable = here.zones.iter().filter(|it| region.is_usable(&it.name));
+    let zone = match named {
+        Some(zone) if !region.is_usable(&zone.name) => {
+            let usable: Vec<&str> = usable.map(|it| it.name.as_str()).collect();
+            return Err(no_subnet_in("availabilityZone", &zone.name, &usable));
+        }
+        Some(zone) => zone,
+        None => usable.next().ok_or_else(ApiError::auth_failure)?,
+    };
     let region = call.change()?.region;
     if full {
         let message = "The maximum number of subnets for this VPC has been reached.";

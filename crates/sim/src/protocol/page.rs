@@ -48,6 +48,12 @@ impl Page {
         Ok(Self { size, after })
     }
 
+    /// The same with fewer items, where there is a limit: "a page may have fewer than the maximum" (pagination of AWS's APIs).
+    pub(crate) fn of_at_most(self, most: Option<usize>) -> Self {
+        let size = [self.size, most].into_iter().flatten().min();
+        Self { size, ..self }
+    }
+
     pub(crate) fn is_asked_for(&self) -> bool {
         self.size.is_some() || self.after.is_some()
     }

@@ -6,7 +6,7 @@ use crate::protocol::filter::wildcard;
 /// A zone and an instance type, each a name or a pattern with wildcards.
 pub(crate) type Place = (String, String);
 
-fn covers((zone, kind): &Place, it: (&str, &str)) -> bool {
+pub(super) fn covers((zone, kind): &Place, it: (&str, &str)) -> bool {
     wildcard(zone, it.0) && wildcard(kind, it.1)
 }
 
@@ -21,6 +21,10 @@ impl Region {
 
     /// How many more instances of a type a zone takes; None is no limit.
     pub(crate) fn room(&self, zone: &str, instance_type: &str) -> Option<usize> {
+        // What EC2 answers there its reference does not say: a lack of capacity is what it comes to.
+        if !self.is_usable(zone) {
+            return Some(0);
+        }
         let limits = self.capacity.iter();
         let limits = limits.filter(|(place, _)| covers(place, (zone, instance_type)));
         limits

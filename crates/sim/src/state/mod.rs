@@ -6,6 +6,7 @@ mod ids;
 mod instance;
 mod lifecycle;
 mod network;
+mod offers;
 mod region;
 mod resource;
 mod security_group;

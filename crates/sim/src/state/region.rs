@@ -61,6 +61,10 @@ pub(crate) struct Region {
     pub table_tokens: BTreeMap<String, (String, String)>,
     /// How many instances there is room for, where that is limited.
     pub capacity: BTreeMap<Place, u32>,
+    /// What the region's zones do not offer to this account, although they do to others.
+    pub withdrawn: BTreeSet<Place>,
+    /// The zones that are in another state than `available`.
+    pub zone_states: BTreeMap<String, String>,
     pub launch_count: u64,
     pub(super) tags: BTreeMap<String, Tags>,
     public_addresses: PublicAddresses,
@@ -93,6 +97,8 @@ impl Region {
             launches: BTreeMap::new(),
             table_tokens: BTreeMap::new(),
             capacity: BTreeMap::new(),
+            withdrawn: BTreeSet::new(),
+            zone_states: BTreeMap::new(),
             launch_count: 0,
             tags: BTreeMap::new(),
             public_addresses,

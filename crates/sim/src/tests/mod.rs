@@ -10,6 +10,7 @@ mod launch_refusals;
 mod life;
 mod limits;
 mod network;
+mod offers;
 mod permissions;
 mod policies;
 mod protocol;

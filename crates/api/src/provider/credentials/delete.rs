@@ -62,13 +62,13 @@ pub(crate) async fn delete(
         state: ActionState::Success,
     };
     let action = action::insert(&mut tx, &caller.record(""), new).await?;
-    let after = link::keep(&mut tx, caller.namespace()).await?;
+    let after = ProviderCredentials::read(&app, &mut tx, &caller).await?;
     tx.commit().await?;
 
     tracing::info!(%action, link = %before.link.id, "the credentials of link {} were deleted", before.link.id);
     Ok(Acted {
         status: StatusCode::ACCEPTED,
         action,
-        object: ProviderCredentials::new(&app, &caller.uris, after),
+        object: after,
     })
 }

@@ -1,7 +1,6 @@
 //! `GET /api/infra/v1/provider/aws/credentials/`
 
 use axum::{Json, extract::State};
-use store::link;
 
 use super::ProviderCredentials;
 use crate::{App, auth::Caller, error::ApiError};
@@ -24,6 +23,6 @@ pub(crate) async fn get(
     caller: Caller,
 ) -> Result<Json<ProviderCredentials>, ApiError> {
     let mut connection = app.pool.acquire().await?;
-    let of = link::keep(&mut connection, caller.namespace()).await?;
-    Ok(Json(ProviderCredentials::new(&app, &caller.uris, of)))
+    let shown = ProviderCredentials::read(&app, &mut connection, &caller).await?;
+    Ok(Json(shown))
 }

@@ -12,10 +12,18 @@ use serde::Serialize;
 use store::{
     PgConnection,
     link::{self, Credentials, OfNamespace},
+    shown::{self, Told},
 };
 use utoipa::ToSchema;
 
-use crate::{App, auth::Caller, body::Members, error::ApiError, time, uri::Uris};
+use crate::{
+    App,
+    auth::Caller,
+    body::Members,
+    error::ApiError,
+    time,
+    uri::{self, Uris},
+};
 
 /// The credentials with which the nodes of a namespace are launched. What is secret of them can't be read.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +34,8 @@ pub(crate) struct ProviderCredentials {
     /// The AWS account that they lead into; null where they are the server's own, or there are none.
     #[schema(example = "123456789012")]
     account: Option<String>,
+    /// What was read of the account's regions, zones and node types.
+    catalogue: AccountCatalogue,
     /// When it was last tried whether they are good: daily, and after AWS has not known them.
     checked_at: Option<String>,
     /// What the trust policy of a role has to ask for, as `sts:ExternalId`. It is the namespace's own and never changes.
@@ -48,8 +58,60 @@ pub(crate) struct ProviderCredentials {
     valid: bool,
 }
 
+/// When it was read which regions, zones and node types the account has: after it is linked, daily, and soon again where
+/// something of it could not be read.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountCatalogue {
+    /// When it was last read; null where it never was, and the lists show what is packaged.
+    refreshed_at: Option<String>,
+    /// The regions of which something could not be read the last time; there the lists show what was read before.
+    refused: Vec<CatalogueRefusal>,
+}
+
+/// What could not be read.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CatalogueRefusal {
+    /// Why, in AWS's words.
+    #[schema(
+        example = "UnauthorizedOperation (DescribeInstanceTypes): You are not authorized to perform this operation."
+    )]
+    reason: String,
+    /// The URI of the region that was asked.
+    #[schema(example = "/api/infra/v1/region/aws/us-east-1/")]
+    region: String,
+}
+
+impl AccountCatalogue {
+    fn new(told: Told) -> Self {
+        let refused = told.refused.into_iter();
+        Self {
+            refreshed_at: told.refreshed_at.map(time::wire),
+            refused: refused
+                .map(|(region, reason)| CatalogueRefusal {
+                    reason,
+                    region: uri::region(&region),
+                })
+                .collect(),
+        }
+    }
+}
+
 impl ProviderCredentials {
-    fn new(app: &App, uris: &Uris, of: OfNamespace) -> Self {
+    /// Those of the caller's namespace.
+    async fn read(app: &App, conn: &mut PgConnection, caller: &Caller) -> Result<Self, ApiError> {
+        let of = link::keep(&mut *conn, caller.namespace()).await?;
+        let is_used = match of.link.credentials {
+            Credentials::Ambient => app.ambient.lets(&of.namespace),
+            Credentials::Key { .. } | Credentials::Role { .. } | Credentials::None => true,
+        };
+        let told = match is_used {
+            true => shown::told(conn, of.link.id).await?,
+            false => Told::default(),
+        };
+        Ok(Self::new(app, &caller.uris, of, told))
+    }
+
+    fn new(app: &App, uris: &Uris, of: OfNamespace, told: Told) -> Self {
         let invalid_reason = why_not(app, uris, &of);
         let link = of.link;
         let (kind, access_key_id, role_arn) = match link.credentials {
@@ -61,6 +123,7 @@ impl ProviderCredentials {
         Self {
             access_key_id,
             account: link.account,
+            catalogue: AccountCatalogue::new(told),
             checked_at: link.checked_at.map(time::wire),
             external_id: of.external_id,
             valid: invalid_reason.is_none(),

@@ -179,7 +179,9 @@ pub(crate) async fn put(
             .await?
             .external_id
     };
-    let account = try_out(&app, clouds, &wanted, &external_id).await?;
+    let view = app.catalogue(&caller).await?;
+    let regions: Vec<_> = view.regions().iter().map(|it| it.name.clone()).collect();
+    let account = try_out(clouds, &wanted, &external_id, &regions).await?;
 
     let mut tx = app.pool.begin().await?;
     let before = link::lock(&mut tx, caller.namespace()).await?;
@@ -197,7 +199,7 @@ pub(crate) async fn put(
     };
     // Without the body: it has what is secret.
     let action = action::insert(&mut tx, &caller.record(""), new).await?;
-    let after = link::keep(&mut tx, caller.namespace()).await?;
+    let after = ProviderCredentials::read(&app, &mut tx, &caller).await?;
     tx.commit().await?;
 
     tracing::info!(%action, %link, account, "account {account} was linked");
@@ -207,16 +209,16 @@ pub(crate) async fn put(
             Credentials::Key { .. } | Credentials::Role { .. } => StatusCode::ACCEPTED,
         },
         action,
-        object: ProviderCredentials::new(&app, &caller.uris, after),
+        object: after,
     })
 }
 
 /// The account that the credentials lead into, once they are found good.
 async fn try_out(
-    app: &App,
     clouds: &dyn Clouds,
     wanted: &Wanted,
     external_id: &str,
+    regions: &[String],
 ) -> Result<String, ApiError> {
     let mut candidate = wanted.candidate(external_id);
     let (identity, ()) = tokio::try_join!(
@@ -224,9 +226,7 @@ async fn try_out(
         asks_for_its_external_id(clouds, wanted),
     )?;
     candidate.account = Some(identity.account.clone());
-    let catalogue = app.catalogue().await?;
-    let regions: Vec<_> = catalogue.regions.iter().map(|it| it.name.clone()).collect();
-    match links::check(clouds, &candidate, &regions).await {
+    match links::check(clouds, &candidate, regions).await {
         Ok(()) => Ok(identity.account),
         Err(Refusal::Invalid { why, .. }) => Err(ApiError::Invalid(why)),
         Err(Refusal::NoAnswer(why)) => Err(ApiError::NoAnswerOfAws(why)),
