@@ -22,9 +22,10 @@ use tokio::{
 const MAX_MB: f64 = 15.0;
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let peak = runtime.block_on(peak_mb());
-    measure::conclude(&[verdict(&format!("under {MAX_MB} MB"), peak < MAX_MB)])
+    measure::run(async || {
+        let peak = peak_mb().await;
+        vec![verdict(&format!("under {MAX_MB} MB"), peak < MAX_MB)]
+    })
 }
 
 /// The life of an agent as it is by default, with the system's certificates, over TLS. Answers with its peak.
@@ -51,14 +52,15 @@ async fn peak_mb() -> f64 {
         false => "optimized",
     };
     println!("One agent ({profile}) and one `berth serve`, by TLS, after {count} heartbeats");
-    let peak = print(&format!("/proc/{id}/status"), "VmHWM", "at its peak");
-    print(&format!("/proc/{id}/status"), "VmRSS", "now");
-    print(&format!("/proc/{id}/status"), "RssAnon", "of them its own");
-    print(
-        &format!("/proc/{id}/smaps_rollup"),
-        "Pss",
-        "its share, of shared pages a part",
-    );
+    let figures = [
+        ("VmHWM", "at its peak"),
+        ("VmRSS", "now"),
+        ("RssAnon", "of them its own data"),
+    ];
+    for (name, what) in figures {
+        println!("{:8.1} MB  {what}", measure::memory(id, name) / 1e6);
+    }
+    let peak = measure::memory(id, "VmHWM") / 1e6;
     for child in [&mut agent, &mut server] {
         child.kill().await.expect("it ran until now");
     }
@@ -135,16 +137,4 @@ async fn heartbeats(world: &World, count: usize) {
         .await;
         last = Some(next);
     }
-}
-
-/// Prints one figure of a file in `/proc`, and answers with it.
-fn print(file: &str, name: &str, what: &str) -> f64 {
-    let text = fs::read_to_string(file).expect("Linux");
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let kb = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-    let mb = kb.expect("a size") / 1024.0;
-    println!("{mb:8.1} MB  {what} ({name})");
-    mb
 }

@@ -28,8 +28,7 @@ const WARM_UP: usize = 20;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    measure::conclude(&[runtime.block_on(fan_out())])
+    measure::run(async || vec![fan_out().await])
 }
 
 async fn fan_out() -> bool {

@@ -81,12 +81,7 @@ fn sizes() -> Sizes {
 }
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let good = [
-        runtime.block_on(heartbeats()),
-        runtime.block_on(addresses()),
-    ];
-    measure::conclude(&good)
+    measure::run(async || vec![heartbeats().await, addresses().await])
 }
 
 async fn heartbeats() -> bool {

@@ -54,9 +54,8 @@ fn main() -> ExitCode {
     let count = env::args()
         .skip(1)
         .find_map(|argument| argument.parse().ok());
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let count = count.unwrap_or(sized(10_000, 100));
-    measure::conclude(&[runtime.block_on(cost_of(count))])
+    measure::run(async || vec![cost_of(count).await])
 }
 
 async fn cost_of(count: u32) -> bool {

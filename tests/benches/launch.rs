@@ -29,16 +29,17 @@ const RUNS: usize = 201;
 const MAX_RESIDENT_MB: f64 = 60.0;
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let many = sized(1000, 100);
-    measure::conclude(&[
-        runtime.block_on(first_launch()),
-        runtime.block_on(round(NODES, 3, 10, Duration::from_secs(3), 1)),
-        runtime.block_on(round(many, 12, 30, Duration::from_secs(15), 2)),
-        runtime.block_on(at_rest()),
-        planning(),
-        runtime.block_on(memory()),
-    ])
+    measure::run(async || {
+        let many = sized(1000, 100);
+        vec![
+            first_launch().await,
+            round(NODES, 3, 10, Duration::from_secs(3), 1).await,
+            round(many, 12, 30, Duration::from_secs(15), 2).await,
+            at_rest().await,
+            planning(),
+            memory().await,
+        ]
+    })
 }
 
 /// The EC2 calls of a first cluster.

@@ -22,11 +22,7 @@ const AFTER_STOP: Duration = Duration::from_secs(1);
 const AFTER_RESTART: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    measure::conclude(&[
-        runtime.block_on(takeovers()),
-        runtime.block_on(postgres_restarts()),
-    ])
+    measure::run(async || vec![takeovers().await, postgres_restarts().await])
 }
 
 /// Prints a time and whether it keeps its limit, and answers with that.

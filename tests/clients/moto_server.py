@@ -72,8 +72,6 @@ def assume_if_trusted(self):
     raise STSClientError("AccessDenied", f"not authorized to perform: sts:AssumeRole on resource: {arn}")
 
 
-InstanceResponse.run_instances = launch_and_lose
-TokenResponse.assume_role = assume_if_trusted
 def what_was_sent(self, cache=True, as_text=False, parse_form_data=False):
     return read(self, cache, as_text)
 
@@ -87,6 +85,8 @@ def check_as_documented(self):
         raise
 
 
+InstanceResponse.run_instances = launch_and_lose
+TokenResponse.assume_role = assume_if_trusted
 if settings.INITIAL_NO_AUTH_ACTION_COUNT != float("inf"):
     read, Request.get_data = Request.get_data, what_was_sent
     check_signature, IAMRequest.check_signature = IAMRequest.check_signature, check_as_documented

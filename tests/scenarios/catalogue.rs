@@ -1,6 +1,9 @@
 //! The catalogue as the linked accounts have it: what they show beside what is packaged, who sees it, and how it is read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use domain::{
     catalogue::{Figures, ShownRegion, Survey, Surveyed},
@@ -19,11 +22,14 @@ const NEW_REGION: &str = "eu-north-1";
 const NEW_ZONE: &str = "sa-east-1c";
 const NEW_TYPE: &str = "t3.medium";
 
+/// With time for all regions at once on a busy machine.
 fn refreshing() -> Options {
     let mut options = Options {
         ambient: Ambient::Nobody,
+        call_timeout: Duration::from_secs(10),
         ..Options::default()
     };
+    options.worker.grace = worker::Config::default().grace;
     options.worker.refreshes_catalogue = true;
     options
 }
@@ -416,6 +422,61 @@ async fn a_region_that_refuses_or_hangs_keeps_what_it_had_and_nobody_else_waits(
 }
 
 #[tokio::test]
+async fn credentials_that_aws_does_not_take_any_more_are_asked_about_once_and_tried() {
+    let mut options = refreshing();
+    let account = THEIRS.to_owned();
+    options
+        .sim
+        .accounts
+        .insert("AKIATHEIRS".to_owned(), account);
+    let world = World::with(options).await;
+    let (sim, client) = (world.sim(), &world.client);
+    let body = json!({"access_key_id": "AKIATHEIRS", "secret_access_key": "c2VjcmV0"});
+    client.put(CREDENTIALS, &body).await.expect(201);
+    read(client).await;
+    let unknown = Fault::Refuse {
+        status: 401,
+        code: "AuthFailure".to_owned(),
+        message: "AWS was not able to validate the provided access credentials".to_owned(),
+    };
+    let rule = sim.add_fault(FaultRule {
+        times: u64::MAX,
+        access_key: Some("AKIATHEIRS".to_owned()),
+        ..FaultRule::next("*", unknown)
+    });
+    // The last trial was a while ago.
+    sqlx::query(
+        "UPDATE account_link SET refresh_at = now(), checked_at = checked_at - interval '1 hour' WHERE kind = 'key'",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let shown = wait_for("the key to be found bad", || async {
+        let shown = client.get(CREDENTIALS).await.expect(200).body;
+        (shown["valid"] == false).then_some(shown)
+    })
+    .await;
+    assert_eq!(
+        shown["catalogue"]["refused"],
+        json!([{
+            "region": region("us-east-1"),
+            "reason": "AuthFailure (DescribeRegions): AWS was not able to validate the provided access credentials",
+        }])
+    );
+    let asked = sim.played(rule);
+    let names = asked.iter().map(|call| call.action.as_str());
+    assert_eq!(
+        names
+            .filter(|name| *name == "DescribeAvailabilityZones")
+            .count(),
+        0
+    );
+    // What was read stays.
+    assert!(is_available(client, &region("us-east-1")).await);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn what_was_read_goes_with_the_link() {
     let mut options = refreshing();
     for (key, account) in [
@@ -497,6 +558,7 @@ async fn numbers_two_workers_read_an_account_once_a_day_and_write_what_is_news()
     world.sim().reset_calls();
     let config = || worker::Config {
         refreshes_catalogue: true,
+        grace: worker::Config::default().grace,
         ..fast_worker()
     };
     let shifts = [
@@ -583,19 +645,20 @@ async fn a_reading_is_one_workers_until_it_dies_and_not_written_with_other_crede
     let claimed = store::shown::claim_due(&mut connection, false)
         .await
         .unwrap();
-    let claimed = claimed.expect("a link that is due");
+    let (link, claim) = claimed.expect("a link that is due");
     let nobody_elses = store::shown::claim_due(&mut connection, false)
         .await
         .unwrap();
     assert!(nobody_elses.is_none());
-    sqlx::query("UPDATE account_link SET refresh_at = refresh_at - interval '3 minutes'")
+    sqlx::query("UPDATE account_link SET refresh_at = refresh_at - interval '5 minutes'")
         .execute(&world.pool)
         .await
         .unwrap();
     let taken_over = store::shown::claim_due(&mut connection, false)
         .await
         .unwrap();
-    assert_eq!(taken_over.map(|link| link.id), Some(claimed.id));
+    let (taken_over, second) = taken_over.expect("a claim that is over");
+    assert_eq!(taken_over.id, link.id);
 
     let survey = Survey {
         regions: vec![Surveyed {
@@ -606,19 +669,22 @@ async fn a_reading_is_one_workers_until_it_dies_and_not_written_with_other_crede
             },
             refusal: None,
         }],
-        node_types: Vec::new(),
+        ..Survey::default()
     };
+    let record = async |connection: &mut _, claim| {
+        let written = store::shown::record(connection, claim, &survey).await;
+        written.unwrap();
+    };
+    // Somebody else has it by now, and then the link has other credentials.
+    record(&mut connection, claim).await;
     put("AKIANEW", 202).await;
-    let written = store::shown::record(&mut connection, claimed.id, claimed.version, &survey).await;
-    written.unwrap();
+    record(&mut connection, second).await;
     world.client.get(&region("mars-1")).await.expect(404);
     let now = store::shown::claim_due(&mut connection, false)
         .await
         .unwrap();
-    let now = now.expect("new credentials are due at once");
-    store::shown::record(&mut connection, now.id, now.version, &survey)
-        .await
-        .unwrap();
+    let (_, now) = now.expect("new credentials are due at once");
+    record(&mut connection, now).await;
     // A new region whose zones nobody knows is there, and nothing can be deployed in it.
     assert!(!is_available(&world.client, &region("mars-1")).await);
     drop(connection);

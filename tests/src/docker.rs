@@ -31,7 +31,7 @@ const FOREIGN: &[&str] = &[
 /// The client of somebody who has the files of a bundle.
 pub struct Docker {
     home: TempDir,
-    proxy: String,
+    proxy: Option<String>,
 }
 
 impl Docker {
@@ -41,6 +41,17 @@ impl Docker {
     /// # Panics
     /// Where the files can't be written.
     pub fn new(world: &World, bundle: &Value) -> Self {
+        Self {
+            proxy: Some(world.endpoint.url.clone()),
+            ..Self::without_proxy(bundle)
+        }
+    }
+
+    /// The same for engines that are really there.
+    ///
+    /// # Panics
+    /// Where the files can't be written.
+    pub fn without_proxy(bundle: &Value) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         for (_, name) in FILES {
             if let Some(pem) = bundle[name].as_str() {
@@ -48,10 +59,7 @@ impl Docker {
                 fs::write(file, pem).expect("a file");
             }
         }
-        Self {
-            home,
-            proxy: world.endpoint.url.clone(),
-        }
+        Self { home, proxy: None }
     }
 
     /// Runs `docker --tlsverify … -H tcp://<name>:2376` with these arguments, to its end.
@@ -78,10 +86,8 @@ impl Docker {
         let home = self.home.path().display().to_string();
         let mut environment: Vec<(&str, &str)> = FOREIGN.iter().map(|name| (*name, "")).collect();
         environment.extend([("HOME", home.as_str()), ("DOCKER_CONFIG", &home)]);
-        environment.extend([
-            ("HTTPS_PROXY", self.proxy.as_str()),
-            ("https_proxy", &self.proxy),
-        ]);
+        let proxy = self.proxy.as_deref().unwrap_or_default();
+        environment.extend([("HTTPS_PROXY", proxy), ("https_proxy", proxy)]);
         Process::start("docker", &all, &environment).ended().await
     }
 }

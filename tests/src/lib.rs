@@ -52,7 +52,7 @@ pub use postgres::{OwnPostgres, fresh_database};
 pub use process::{Ended, Process, free_port};
 pub use python::{python, schemathesis, venv};
 pub use raw::{RawAnswer, raw_bytes, raw_exchange, raw_http};
-pub use real_engine::{RealEngine, docker};
+pub use real_engine::RealEngine;
 pub use shift::Shift;
 pub use socket::{Heard, Socket};
 pub use users::add_user;

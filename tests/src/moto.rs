@@ -51,6 +51,14 @@ fn start(unchecked_calls: Option<u32>) -> (String, Child) {
     (url.trim().to_owned(), server)
 }
 
+async fn started(unchecked_calls: Option<u32>) -> (String, Child) {
+    let started = tokio::task::spawn_blocking(move || start(unchecked_calls));
+    tokio::time::timeout(Duration::from_secs(60), started)
+        .await
+        .expect("moto starts within a minute")
+        .expect("moto starts")
+}
+
 /// An access key.
 #[derive(Debug, Clone)]
 pub struct AccessKey {
@@ -74,8 +82,7 @@ impl CheckedMoto {
     pub async fn start<const N: usize>(users: [(&str, &str, &str); N]) -> (Self, [AccessKey; N]) {
         const CALLS: [&str; 3] = ["CreateUser", "PutUserPolicy", "CreateAccessKey"];
         let calls = u32::try_from(N * CALLS.len()).expect("a few");
-        let started = tokio::task::spawn_blocking(move || start(Some(calls)));
-        let (url, server) = started.await.expect("moto starts");
+        let (url, server) = started(Some(calls)).await;
         let mut keys = Vec::new();
         for (account, name, policy) in users {
             let mut said = String::new();
@@ -119,15 +126,7 @@ impl Moto {
     /// The same, whose nodes may get names in a hosted zone of moto's.
     pub async fn with_names(with_names: bool) -> Self {
         let turn = TURN.lock().await;
-        let (url, _) = SERVER
-            .get_or_init(|| async {
-                let started = tokio::task::spawn_blocking(|| start(None));
-                tokio::time::timeout(Duration::from_secs(60), started)
-                    .await
-                    .expect("moto starts within a minute")
-                    .expect("moto starts")
-            })
-            .await;
+        let (url, _) = SERVER.get_or_init(|| started(None)).await;
         let options = Options::default();
         let world = World::with(Options {
             endpoint: Some(url.clone()),

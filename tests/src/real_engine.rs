@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
     time::Duration,
 };
 
@@ -28,6 +28,10 @@ impl RealEngine {
         reason = "who reads the test's output sees what it left out"
     )]
     pub async fn start(folder: &Path) -> Option<Self> {
+        if Command::new("dockerd").arg("--version").output().is_err() {
+            eprintln!("there is no dockerd here");
+            return None;
+        }
         let engine = Self {
             folder: folder.to_owned(),
         };
@@ -40,6 +44,10 @@ impl RealEngine {
             "bridge": "none",
             "iptables": false,
             "ip6tables": false,
+            "ip-forward": false,
+            // Where containerd runs on this machine it is shared with others.
+            "containerd-namespace": "berth-tests",
+            "containerd-plugin-namespace": "berth-tests-plugins",
         });
         fs::write(engine.daemon_json(), configuration.to_string()).expect("a file");
         let folder = folder.display();
@@ -52,8 +60,10 @@ impl RealEngine {
         );
         let stop = format!(
             "cd '{folder}'\n\
-             pid=$(cat pid 2>/dev/null) && kill \"$pid\"\n\
-             while [ -n \"$pid\" ] && kill -0 \"$pid\" 2>/dev/null; do sleep 0.1; done\n"
+             pid=$(cat pid 2>/dev/null) || exit 0\n\
+             kill \"$pid\"\n\
+             for _ in $(seq 300); do kill -0 \"$pid\" 2>/dev/null || exit 0; sleep 0.1; done\n\
+             kill -9 \"$pid\"\n"
         );
         for (name, script) in [("restart", restart), ("stop", stop)] {
             let path = engine.folder.join(name);
@@ -66,10 +76,9 @@ impl RealEngine {
             return None;
         }
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        while !engine.docker(&["info"]).status.success() {
+        while !engine.answers() {
             let log = fs::read_to_string(engine.folder.join("log")).unwrap_or_default();
-            let has_ended = log.contains("not found")
-                || log.contains("failed to start daemon")
+            let has_ended = log.contains("failed to start daemon")
                 || log.contains("needs to be started with root privileges");
             if has_ended || tokio::time::Instant::now() > deadline {
                 eprintln!("no Docker engine can run here: {log}");
@@ -95,13 +104,20 @@ impl RealEngine {
         self.folder.join("restart").display().to_string()
     }
 
-    /// `docker` on its own socket.
+    /// Whether it answers at its own socket.
     ///
     /// # Panics
     /// Where there is no `docker`.
-    pub fn docker(&self, arguments: &[&str]) -> Output {
-        let host = format!("unix://{}", self.socket().display());
-        docker(&[&["--host", &host], arguments].concat())
+    pub fn answers(&self) -> bool {
+        let asked = Command::new("docker")
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .arg("--host")
+            .arg(format!("unix://{}", self.socket().display()))
+            .arg("info")
+            .output();
+        let said = asked.expect("there is Docker's client: `./test` installs it");
+        said.status.success()
     }
 }
 
@@ -109,17 +125,4 @@ impl Drop for RealEngine {
     fn drop(&mut self) {
         Command::new(self.folder.join("stop")).status().ok();
     }
-}
-
-/// Docker's own client, with nothing of this machine's settings.
-///
-/// # Panics
-/// Where there is none.
-pub fn docker(arguments: &[&str]) -> Output {
-    Command::new("docker")
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .args(arguments)
-        .output()
-        .expect("there is Docker's client: `./test` installs it")
 }

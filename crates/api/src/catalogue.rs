@@ -14,8 +14,8 @@ use crate::{App, auth::Caller, error::ApiError, uri};
 /// How long a read catalogue is used while nobody has written down that the link's account has something else: an operator
 /// may change what is packaged.
 const KEPT_FOR: Duration = Duration::from_secs(60);
-/// Of how many links it is kept; each takes some hundred kilobytes.
-const KEPT: usize = 200;
+/// Of how many links it is kept; each takes half a megabyte.
+const KEPT: usize = 50;
 /// How many names an error suggests at most.
 const MAX_SUGGESTIONS: usize = 6;
 
@@ -124,7 +124,8 @@ impl Cache {
 
 fn fresh(slot: &Option<Kept>, version: i64) -> Option<Arc<View>> {
     slot.as_ref()
-        .filter(|kept| kept.version == version && kept.read_at.elapsed() < KEPT_FOR)
+        // It only grows, and what was read is never older than it says.
+        .filter(|kept| kept.version >= version && kept.read_at.elapsed() < KEPT_FOR)
         .map(|kept| Arc::clone(&kept.view))
 }
 
@@ -133,6 +134,8 @@ impl App {
     pub(crate) async fn catalogue(&self, caller: &Caller) -> Result<Arc<View>, ApiError> {
         let mut conn = self.pool.acquire().await?;
         let source = shown::source(&mut conn, caller.namespace()).await?;
+        // Those who wait for somebody's reading keep no connection from others.
+        drop(conn);
         let may_use = !source.is_ambient || self.ambient.lets(&source.namespace);
         let (link, version) = match may_use {
             true => (Some(source.link), source.version),
@@ -143,6 +146,7 @@ impl App {
         if let Some(view) = fresh(&slot, version) {
             return Ok(view);
         }
+        let mut conn = self.pool.acquire().await?;
         let read = store::catalogue::load(&mut conn, link).await?;
         let shown = match link {
             Some(link) => shown::regions(&mut conn, link).await?,
@@ -284,6 +288,7 @@ pub(crate) mod tests {
             view: Arc::new(small()),
         });
         assert!(fresh(&kept, 1).is_some());
+        assert!(fresh(&kept, 0).is_some());
         assert!(fresh(&kept, 2).is_none());
         tokio::time::advance(KEPT_FOR).await;
         assert!(fresh(&kept, 1).is_none());

@@ -18,9 +18,11 @@ use crate::{
     validate::{NEVER_OFF, words},
 };
 
-/// How long AWS may take for each of three: the regions, the offers of one, and its types. Home and the others come one
-/// after the other, which makes five of them; a claim of `store::shown` is longer.
+/// How long AWS may take to tell the regions, and the offers of one. Home and the others come one after the other; a claim of
+/// `store::shown` is longer than all of it.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take to tell what the types are: a dozen calls for all of them.
+const PATIENCE_WITH_TYPES: Duration = Duration::from_secs(60);
 
 /// What came of reading one region.
 #[derive(Debug, Default)]
@@ -41,14 +43,16 @@ pub async fn survey(
     types: BTreeSet<String>,
 ) -> Survey {
     let home = clouds.cloud(link, NEVER_OFF).await;
-    let (mut regions, refusal) = match in_time(Account::regions(&*home)).await {
+    let (mut regions, refusal) = match in_time(PATIENCE, Account::regions(&*home)).await {
         Ok(listed) => {
             // One that AWS does not list is none for this account.
             let known = known.into_keys().map(|name| (name, false));
             let listed = listed.into_iter().map(|it| (it.name, it.is_on));
             (known.chain(listed).collect(), None)
         }
-        Err(why) => (known, Some(why)),
+        // Each further call would be refused alike, and for a role costs the server's own account one of STS as well.
+        Err(refusal) if refusal.knows_nobody => return of_nobody(refusal),
+        Err(refusal) => (known, Some(refusal.why)),
     };
     regions.insert(NEVER_OFF.to_owned(), true);
 
@@ -77,11 +81,11 @@ pub async fn survey(
 
 /// What one region has. It is asked for the types that are not settled, and for all where nothing is.
 async fn read(cloud: Arc<dyn Cloud>, settled: Option<&BTreeSet<String>>) -> Reading {
-    let zones = match in_time(cloud.offers()).await {
+    let zones = match in_time(PATIENCE, cloud.offers()).await {
         Ok(zones) => zones,
-        Err(why) => {
+        Err(refusal) => {
             return Reading {
-                refusals: vec![why],
+                refusals: vec![refusal.why],
                 ..Reading::default()
             };
         }
@@ -96,12 +100,12 @@ async fn read(cloud: Arc<dyn Cloud>, settled: Option<&BTreeSet<String>>) -> Read
         zones: Some(zones),
         ..Reading::default()
     };
-    match in_time(cloud.node_types(&names)).await {
+    match in_time(PATIENCE_WITH_TYPES, cloud.node_types(&names)).await {
         Ok(figures) => {
             reading.figures = figures;
             reading.asked = asked;
         }
-        Err(why) => reading.refusals.push(why),
+        Err(refusal) => reading.refusals.push(refusal.why),
     }
     reading
 }
@@ -120,7 +124,10 @@ fn put_together(
     node_types.dedup_by(|a, b| a.name == b.name);
     types.extend(node_types.iter().map(|it| it.name.clone()));
     let regions = regions.into_iter().map(|(name, is_on)| {
-        let reading = readings.remove(&name).unwrap_or_default();
+        let mut reading = readings.remove(&name).unwrap_or_default();
+        if is_on && reading.zones.is_none() && reading.refusals.is_empty() {
+            reading.refusals.push("it was not read".to_owned());
+        }
         let mut zones = reading.zones;
         for zone in zones.iter_mut().flatten() {
             zone.node_types.retain(|name| types.contains(name));
@@ -134,14 +141,50 @@ fn put_together(
     Survey {
         regions: regions.collect(),
         node_types,
+        knows_nobody: false,
     }
 }
 
-/// What AWS answers, or why it does not, in its words.
-async fn in_time<T>(call: impl Future<Output = Result<T>>) -> std::result::Result<T, String> {
-    match timeout(PATIENCE, call).await {
-        Ok(answer) => answer.map_err(|error| words(&error)),
-        Err(_) => Err("no answer in time".to_owned()),
+/// Why something could not be read.
+#[derive(Debug)]
+struct Refusal {
+    /// In AWS's words.
+    why: String,
+    /// Whether AWS does not take the credentials.
+    knows_nobody: bool,
+}
+
+/// With credentials that AWS does not take there is nothing to be read.
+fn of_nobody(refusal: Refusal) -> Survey {
+    let region = ShownRegion {
+        name: NEVER_OFF.to_owned(),
+        is_on: true,
+        zones: None,
+    };
+    Survey {
+        regions: vec![Surveyed {
+            region,
+            refusal: Some(refusal.why),
+        }],
+        node_types: Vec::new(),
+        knows_nobody: true,
+    }
+}
+
+/// What AWS answers, or why it does not.
+async fn in_time<T>(
+    patience: Duration,
+    call: impl Future<Output = Result<T>>,
+) -> std::result::Result<T, Refusal> {
+    match timeout(patience, call).await {
+        Ok(answer) => answer.map_err(|error| Refusal {
+            why: words(&error),
+            knows_nobody: error.is_about_credentials(),
+        }),
+        Err(_) => Err(Refusal {
+            why: "no answer in time".to_owned(),
+            knows_nobody: false,
+        }),
     }
 }
 
@@ -174,7 +217,7 @@ mod tests {
 
     #[test]
     fn zones_keep_what_can_be_a_node_and_regions_what_was_refused() {
-        let regions = [("a", true), ("b", true), ("c", false)];
+        let regions = [("a", true), ("b", true), ("c", false), ("d", true)];
         let regions = regions.map(|(name, is_on)| (name.to_owned(), is_on));
         let read = Reading {
             zones: Some(vec![zone("a-1", &["known", "metal", "new"])]),
@@ -188,7 +231,7 @@ mod tests {
         let readings = [("a".to_owned(), read), ("b".to_owned(), refused)];
         let types = BTreeSet::from(["known".to_owned()]);
         let survey = put_together(regions.into(), readings.into(), types);
-        let [a, b, c] = survey.regions.as_slice() else {
+        let [a, b, c, d] = survey.regions.as_slice() else {
             panic!("{survey:?}");
         };
         assert_eq!(a.region.zones, Some(vec![zone("a-1", &["known", "new"])]));
@@ -196,13 +239,14 @@ mod tests {
         assert_eq!(b.region.zones, None);
         assert_eq!(b.refusal.as_deref(), Some("one; two"));
         assert_eq!((c.region.is_on, &c.region.zones), (false, &None));
+        assert_eq!(d.refusal.as_deref(), Some("it was not read"));
         assert_eq!(survey.node_types, [figures("new")]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_hangs_is_given_up() {
         let hanging = std::future::pending::<Result<()>>();
-        let why = in_time(hanging).await.unwrap_err();
-        assert_eq!(why, "no answer in time");
+        let refusal = in_time(PATIENCE, hanging).await.unwrap_err();
+        assert_eq!(refusal.why, "no answer in time");
     }
 }

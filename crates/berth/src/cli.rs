@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 
 mod aws;
 mod local;
@@ -107,6 +110,11 @@ pub struct SecretOptions {
     /// A file with the key under which those of certificate authorities and of AWS are sealed: 32 random bytes in base64,
     /// the same for all replicas. Older keys, which only open what was sealed before, may follow on lines of their own.
     /// BERTH_SECRET_KEY may hold the same instead; it is taken out of the environment at the start.
-    #[arg(long, env = "BERTH_SECRET_KEY_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "BERTH_SECRET_KEY_FILE",
+        value_name = "FILE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
     pub secret_key_file: Option<PathBuf>,
 }

@@ -36,7 +36,8 @@ pub(crate) fn given(options: &SecretOptions) -> Result<Option<SecretKey>, Error>
             return Err(Error::Usage(format!("{VARIABLE}: it is no text")));
         }
     };
-    match (text, &options.secret_key_file) {
+    let file = options.secret_key_file.as_ref();
+    match (text, file.filter(|file| !file.as_os_str().is_empty())) {
         (Some(_), Some(file)) => Err(Error::Usage(format!(
             "{VARIABLE} is set, and --secret-key-file {}, too: give one of them",
             file.display()

@@ -119,6 +119,8 @@ pub struct Survey {
     pub regions: Vec<Surveyed>,
     /// The node types that were looked at, by name.
     pub node_types: Vec<Figures>,
+    /// Whether AWS does not take the credentials any more, so that nothing further was asked.
+    pub knows_nobody: bool,
 }
 
 #[cfg(test)]

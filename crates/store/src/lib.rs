@@ -141,10 +141,23 @@ fn options(database_url: &str) -> Result<PgConnectOptions> {
 const SETTINGS: &str =
     "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'; SET jit = off";
 
+/// A connection that was in use so lately is taken to be there still. Asking each one costs every request as much as the
+/// look at who calls.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
 fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire(false)
+        .before_acquire(|conn, connection| {
+            Box::pin(async move {
+                if connection.idle_for > TRUSTED_FOR {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(|conn, _| {
             Box::pin(async move { sqlx::raw_sql(SETTINGS).execute(conn).await.map(|_| ()) })
         })

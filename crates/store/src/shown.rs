@@ -22,7 +22,7 @@ const REFRESHED_EVERY_S: f64 = 24.0 * 3600.0;
 /// How soon, the first time, where something could not be read; each time in a row it is twice as long, up to the above.
 const RETRIED_AFTER_S: f64 = 60.0;
 /// How long a reading that somebody has begun is left alone; longer than one takes.
-const REFRESH_TAKES_S: f64 = 180.0;
+const REFRESH_TAKES_S: f64 = 300.0;
 
 /// Whose account a namespace uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,44 +129,68 @@ pub async fn told(conn: &mut PgConnection, link: LinkId) -> Result<Told> {
     })
 }
 
-/// One link whose account is to be read; nobody else is given it for a while. The server's own is one of them only where
-/// somebody may use it.
+/// Whose it is to read the account of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    link: LinkId,
+    /// That of the link's credentials.
+    version: i64,
+    /// From then on somebody else may.
+    until: DateTime<Utc>,
+}
+
+/// One link whose account is to be read; nobody else is given it for a while, and longer each time in a row that nothing was
+/// written down after it. The server's own is one of them only where somebody may use it.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn claim_due(conn: &mut PgConnection, with_ambient: bool) -> Result<Option<Link>> {
-    let id = sqlx::query_scalar!(
-        r#"UPDATE account_link SET refresh_at = now() + make_interval(secs => $1)
+pub async fn claim_due(
+    conn: &mut PgConnection,
+    with_ambient: bool,
+) -> Result<Option<(Link, Claim)>> {
+    let claimed = sqlx::query!(
+        r#"UPDATE account_link
+           SET refresh_failures = refresh_failures + 1,
+               refresh_at = now() + make_interval(secs =>
+                   greatest($1::float8, least($3::float8 * 2 ^ least(refresh_failures, 20), $4::float8)))
            WHERE id = (SELECT id FROM account_link
                        WHERE kind <> 'none' AND (kind <> 'ambient' OR $2) AND invalid IS NULL AND refresh_at <= now()
                        ORDER BY refresh_at FOR UPDATE SKIP LOCKED LIMIT 1)
-           RETURNING id"#,
+           RETURNING id, refresh_at"#,
         REFRESH_TAKES_S,
-        with_ambient
+        with_ambient,
+        RETRIED_AFTER_S,
+        REFRESHED_EVERY_S
     )
     .fetch_optional(&mut *conn)
     .await?;
-    match id {
-        Some(id) => link::get(conn, id.into()).await,
-        None => Ok(None),
-    }
+    let Some(claimed) = claimed else {
+        return Ok(None);
+    };
+    let link = link::get(conn, claimed.id.into()).await?;
+    Ok(link.map(|link| {
+        let claim = Claim {
+            link: link.id,
+            version: link.version,
+            until: claimed.refresh_at,
+        };
+        (link, claim)
+    }))
 }
 
-/// Writes down what was read with this version of a link's credentials, as far as it is news; nothing where it has others by
-/// now.
+/// Writes down what was read, as far as it is news; nothing where the link has other credentials by now, or is to be read by
+/// somebody else.
 ///
 /// # Errors
 /// Postgres' own.
-pub async fn record(
-    conn: &mut PgConnection,
-    link: LinkId,
-    version: i64,
-    survey: &Survey,
-) -> Result<()> {
+pub async fn record(conn: &mut PgConnection, claim: Claim, survey: &Survey) -> Result<()> {
+    let link = claim.link;
     let is_current = sqlx::query_scalar!(
-        "SELECT id FROM account_link WHERE id = $1 AND version = $2 AND kind <> 'none' FOR NO KEY UPDATE",
+        r#"SELECT id FROM account_link
+           WHERE id = $1 AND version = $2 AND refresh_at = $3 AND kind <> 'none' FOR NO KEY UPDATE"#,
         link.0,
-        version
+        claim.version,
+        claim.until
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -183,9 +207,9 @@ pub async fn record(
     sqlx::query!(
         r#"UPDATE account_link
            SET refreshed_at = CASE WHEN $2 THEN now() ELSE refreshed_at END,
-               refresh_failures = CASE WHEN $3 THEN 0 ELSE refresh_failures + 1 END,
+               refresh_failures = CASE WHEN $3 THEN 0 ELSE refresh_failures END,
                refresh_at = now() + make_interval(secs => CASE WHEN $3 THEN $5::float8
-                   ELSE least($6::float8 * 2 ^ least(refresh_failures, 20), $5::float8) END),
+                   ELSE least($6::float8 * 2 ^ least(refresh_failures - 1, 20), $5::float8) END),
                shown_version = shown_version + CASE WHEN $4 THEN 1 ELSE 0 END
            WHERE id = $1"#,
         link.0,
@@ -318,7 +342,7 @@ pub async fn forget_unlinked(conn: &mut PgConnection, namespace: NamespaceId) ->
     .await?;
     sqlx::query!(
         r#"UPDATE account_link SET refreshed_at = NULL, shown_version = shown_version + 1
-           WHERE namespace_id = $1 AND kind = 'none' AND refreshed_at IS NOT NULL"#,
+           WHERE namespace_id = $1 AND kind = 'none'"#,
         namespace.0
     )
     .execute(conn)

@@ -52,7 +52,7 @@ async fn read_what_is_due(pool: &PgPool, clouds: &dyn Clouds, config: &Config) {
 async fn refresh_one(pool: &PgPool, clouds: &dyn Clouds, config: &Config) -> Result<bool, Error> {
     let mut conn = pool.acquire().await?;
     let with_ambient = config.ambient != Ambient::Nobody;
-    let Some(link) = store::shown::claim_due(&mut conn, with_ambient).await? else {
+    let Some((link, claim)) = store::shown::claim_due(&mut conn, with_ambient).await? else {
         return Ok(false);
     };
     // A region of which nothing is known is taken to be on, as the packaged ones are.
@@ -77,7 +77,10 @@ async fn refresh_one(pool: &PgPool, clouds: &dyn Clouds, config: &Config) -> Res
         }
     }
     let mut tx = pool.begin().await?;
-    store::shown::record(&mut tx, link.id, link.version, &survey).await?;
+    store::shown::record(&mut tx, claim, &survey).await?;
+    if survey.knows_nobody {
+        store::link::suspect(&mut tx, link.id).await?;
+    }
     tx.commit().await?;
     info!(link = %link.id, "what the account of link {} has was read", link.id);
     Ok(true)

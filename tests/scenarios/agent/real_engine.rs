@@ -4,11 +4,11 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, UdpSocket},
     path::Path,
-    process::{Output, Stdio},
+    process::Stdio,
 };
 
 use serde_json::{Value, json};
-use tests::{DOCKER_PORT, RealEngine, World, docker, wait_for};
+use tests::{DOCKER_PORT, Docker, Ended, RealEngine, World, wait_for};
 use tokio::process::{Child, Command};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_berth-agent-under-test");
@@ -51,47 +51,10 @@ fn start(world: &World, home: &Path, token: &str, engine: &RealEngine, address: 
         .expect("the agent starts")
 }
 
-/// What Docker's client is given in order to use a node.
-struct Bundle<'a> {
-    folder: &'a Path,
-    host: String,
-}
-
-impl<'a> Bundle<'a> {
-    /// Writes the bundle's three files into a folder.
-    fn new(folder: &'a Path, bundle: &Value, name: &str) -> Self {
-        for part in ["ca", "cert", "key"] {
-            let pem = bundle[part].as_str().expect("a part of the bundle");
-            fs::write(folder.join(format!("{part}.pem")), pem).expect("a file");
-        }
-        Self {
-            folder,
-            host: format!("tcp://{name}:{DOCKER_PORT}"),
-        }
-    }
-
-    fn docker(&self, arguments: &[&str]) -> Output {
-        let file = |flag: &str, part: &str| {
-            let path = self.folder.join(format!("{part}.pem"));
-            format!("--{flag}={}", path.display())
-        };
-        let files = [
-            file("tlscacert", "ca"),
-            file("tlscert", "cert"),
-            file("tlskey", "key"),
-        ];
-        let mut all = vec!["--tlsverify", "--host", &self.host];
-        all.extend(files.iter().map(String::as_str));
-        all.extend(arguments);
-        docker(&all)
-    }
-
-    /// What a command has written, which must have succeeded.
-    fn said(&self, arguments: &[&str]) -> String {
-        let output = self.docker(arguments);
-        assert!(output.status.success(), "{arguments:?}: {output:?}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
+/// What a command has written, which must have succeeded.
+fn said(ended: &Ended) -> String {
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.stdout.trim().to_owned()
 }
 
 #[tokio::test]
@@ -118,38 +81,42 @@ async fn a_machine_with_a_real_engine_becomes_a_node_on_which_docker_runs_contai
     .await;
     let uri = node["resource_uri"].as_str().unwrap();
     let bundle = world.fetch(&format!("{uri}certificate/")).await;
-    let client = tempfile::tempdir().unwrap();
     let name = node["external_fqdn"].as_str().unwrap();
-    let client = Bundle::new(client.path(), &bundle, name);
-    let version = client.said(&["version", "--format", "{{.Server.Version}}"]);
+    let docker = Docker::without_proxy(&bundle);
+    let version = ["version", "--format", "{{.Server.Version}}"];
+    let version = said(&docker.run(name, &version).await);
     assert_eq!(node["docker_version"], version);
 
     // There is no registry here: an image of nothing, in which the machine's own programs run.
     let nothing = folder.path().join("nothing.tar");
     fs::write(&nothing, [0; 1024]).unwrap();
-    client.said(&["import", nothing.to_str().unwrap(), "nothing"]);
-    let with_programs = ["/usr", "/lib", "/lib64"].map(|path| format!("--volume={path}:{path}:ro"));
+    let import = ["import", nothing.to_str().unwrap(), "nothing"];
+    said(&docker.run(name, &import).await);
+    let with_programs: Vec<String> = ["/usr", "/lib", "/lib64"]
+        .into_iter()
+        .filter(|path| Path::new(path).exists())
+        .map(|path| format!("--volume={path}:{path}:ro"))
+        .collect();
     let mut run = vec!["run", "--rm", "--network=none"];
     run.extend(with_programs.iter().map(String::as_str));
     run.extend(["nothing", "/usr/bin/echo", "ahoy"]);
-    assert_eq!(client.said(&run), "ahoy");
+    assert_eq!(said(&docker.run(name, &run).await), "ahoy");
 
     // Nobody without a certificate of the namespace's authority.
-    let ca = format!("--tlscacert={}", client.folder.join("ca.pem").display());
-    let refused = docker(&["--tlsverify", &ca, "--host", &client.host, "version"]);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(!refused.status.success());
-    assert!(said.contains("tls"), "{said}");
+    let nobody = Docker::without_proxy(&json!({"ca": bundle["ca"]}));
+    let refused = nobody.run(name, &["version"]).await;
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stderr.contains("tls"), "{refused:?}");
 
     // It is set back when the node goes.
     assert_eq!(world.terminate(&node).await["state"], "Terminated");
     let ended = tokio::time::timeout(std::time::Duration::from_secs(120), agent.wait()).await;
     ended.expect("the agent ends with its node").unwrap();
     wait_for("the engine as it was", || async {
-        engine.docker(&["info"]).status.success().then_some(())
+        engine.answers().then_some(())
     })
     .await;
-    assert!(!client.docker(&["version"]).status.success());
+    assert_ne!(docker.run(name, &["version"]).await.code, Some(0));
     let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     let mut after = parse(&fs::read_to_string(engine.daemon_json()).unwrap());
     // What keeps containers running over the agent's restarts stays (docs/AGENT.md).

@@ -19,13 +19,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use tracing::{debug, error, warn};
 
-use super::{Edge, SHARES_OF_A_SITE, guarded::Guarded, networks_of};
+use super::{CONNECTIONS_OF_A_SITE, Edge, guarded::Guarded, networks_of};
 
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -33,6 +33,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const PARTING: Duration = Duration::from_secs(30);
 /// How long is waited when the system has no connections to give, for example since there are too many open files.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often the log tells that connections are refused.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// The head of a request may be so large; a larger one is answered 431. It is read in steps, so that up to twice as much
 /// may pass.
 const LARGEST_HEAD: usize = 64 * 1024;
@@ -54,6 +56,7 @@ pub(crate) async fn serve(
     };
     let places = Arc::new(Semaphore::new(most));
     let addresses = Arc::new(Addresses::default());
+    let mut told_at: Option<Instant> = None;
     let connections = TaskTracker::new();
     let closing = CancellationToken::new();
     let mut shutdown = pin!(shutdown);
@@ -73,7 +76,16 @@ pub(crate) async fn serve(
             }
         };
         let Some(address) = addresses.admit(&edge, peer.ip()) else {
-            debug!(%peer, "there are too many connections from this address");
+            let address = peer.ip();
+            // Whoever is refused may try again at once, and for ever.
+            if told_at.is_none_or(|at: Instant| at.elapsed() > TOLD_EVERY) {
+                told_at = Some(Instant::now());
+                warn!(
+                    %address,
+                    "connections from {address} are refused: it has as many as BERTH_CONNECTIONS_PER_ADDRESS allows. Is it a load \
+                     balancer? Then BERTH_TRUSTED_PROXIES is to name it"
+                );
+            }
             continue;
         };
         let held = Held {
@@ -139,7 +151,7 @@ impl Addresses {
         let per_address = edge.connections_per_address;
         let shares = [
             per_address,
-            per_address.saturating_mul(SHARES_OF_A_SITE as usize),
+            per_address.saturating_mul(CONNECTIONS_OF_A_SITE),
         ];
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = |(network, most)| counts.get(network).is_none_or(|count| *count < most);

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::{
-    Edge, SHARES_OF_A_SITE,
+    Edge, WRONG_KEYS_OF_A_SITE,
     bucket::{Buckets, Rate, Remembered},
     networks_of,
 };
@@ -36,7 +36,7 @@ impl Logins {
     pub(crate) fn new(edge: &Edge) -> Self {
         let per_minute = edge.failed_logins_per_minute;
         Self {
-            wrong: [1, SHARES_OF_A_SITE].map(|times| {
+            wrong: [1, WRONG_KEYS_OF_A_SITE].map(|times| {
                 let per_minute = per_minute.saturating_mul(times);
                 Buckets::new(Rate::per(MINUTE, per_minute, per_minute))
             }),
@@ -119,13 +119,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_networks_of_one_customer_guess_no_more_than_two_addresses() {
+    async fn the_networks_of_one_customer_guess_no_more_than_a_few_addresses() {
         let logins = Logins::new(&Edge {
             failed_logins_per_minute: 3,
             ..Edge::default()
         });
         let guesses = |network: u16| {
-            (0..50)
+            (0..500)
                 .filter(|n| {
                     let from = format!("2001:db8:{network:x}:{n:x}::1").parse().ok();
                     let is_looked_at = logins.may_try(from, &[2; 32]).is_ok();
@@ -136,6 +136,6 @@ mod tests {
                 })
                 .count()
         };
-        assert_eq!((guesses(1), guesses(2)), (6, 6));
+        assert_eq!((guesses(1), guesses(2)), (48, 48));
     }
 }

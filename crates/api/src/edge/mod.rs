@@ -111,12 +111,14 @@ impl Requests {
     }
 }
 
-/// How many times as much as an address the largest network may have that one customer gets.
-const SHARES_OF_A_SITE: u32 = 2;
+/// How many times as many connections as an address the largest network may have that one customer gets.
+const CONNECTIONS_OF_A_SITE: usize = 2;
+/// The same for wrong keys. A cloud's customers may share such a network, and one of them must not keep the others out.
+const WRONG_KEYS_OF_A_SITE: u32 = 16;
 
 /// The networks that an address counts for: itself, or of IPv6 its network of 64 bits, and the one of 48 bits beside. That
 /// is what a customer may be given ("IPv6 Address Assignment to End Sites", RFC 6177), with 65,536 networks of 64 bits to
-/// come from; together they may have [`SHARES_OF_A_SITE`].
+/// come from; together they may have [`CONNECTIONS_OF_A_SITE`] and [`WRONG_KEYS_OF_A_SITE`].
 fn networks_of(address: IpAddr) -> Vec<IpNet> {
     let origin = origin_of(address);
     match origin {

@@ -174,13 +174,19 @@ impl Containers {
                 self.all.remove(place);
                 Answer::nothing()
             }
-            _ => Answer::not_found(),
+            _ => Answer::refusal(
+                StatusCode::NOT_IMPLEMENTED,
+                &format!("a simulated engine can't do this with a container: {method} {what}"),
+            ),
         }
     }
 
     fn place(&self, id: &str) -> Option<usize> {
-        let is_it = |it: &Container| it.name == id || (!id.is_empty() && it.id.starts_with(id));
-        self.all.iter().position(is_it)
+        let by_name = self.all.iter().position(|it| it.name == id);
+        by_name.or_else(|| {
+            let begins = |it: &Container| !id.is_empty() && it.id.starts_with(id);
+            self.all.iter().position(begins)
+        })
     }
 }
 

@@ -64,7 +64,8 @@ pub(crate) struct ProviderCredentials {
 pub(crate) struct AccountCatalogue {
     /// When it was last read; null where it never was, and the lists show what is packaged.
     refreshed_at: Option<String>,
-    /// The regions of which something could not be read the last time; there the lists show what was read before.
+    /// The regions of which something could not be read the last time; there the lists show what was read before. It is
+    /// tried again by itself, and at once when the same credentials are put again.
     refused: Vec<CatalogueRefusal>,
 }
 

@@ -28,8 +28,8 @@ use crate::{
     error::{ApiError, ErrorBody},
 };
 
-/// How long AWS may take to tell whom credentials are of.
-const IDENTITY_PATIENCE: Duration = Duration::from_secs(6);
+/// How long AWS may take to tell whom credentials are of. With the tries in all regions, which follow, it is under 10 s.
+const IDENTITY_PATIENCE: Duration = Duration::from_millis(3500);
 
 /// Either a role or an access key.
 // Only there for the specification: `Wanted` is what is read.
