@@ -10,14 +10,11 @@ use std::{fs, net::SocketAddr, path::Path, process::ExitCode};
 
 use rcgen::generate_simple_self_signed;
 use tests::{
-    EngineSocket, World, free_port, fresh_token,
+    EngineSocket, World, fresh_token,
     measure::{self, sized, verdict},
     wait_for,
 };
-use tokio::{
-    net::TcpStream,
-    process::{Child, Command},
-};
+use tokio::process::{Child, Command};
 
 const MAX_MB: f64 = 15.0;
 
@@ -72,34 +69,26 @@ async fn peak_mb() -> f64 {
 async fn serve(world: &World, folder: &Path) -> (Child, SocketAddr) {
     let identity = generate_simple_self_signed(vec!["127.0.0.1".to_owned()]);
     let identity = identity.expect("a certificate");
-    let (certificate, key) = (folder.join("server.pem"), folder.join("server-key.pem"));
-    fs::write(&certificate, identity.cert.pem()).expect("a file");
-    fs::write(&key, identity.signing_key.serialize_pem()).expect("a file");
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let server = Command::new(env!("CARGO_BIN_EXE_berth-under-test"))
-        .args(["--log", "error", "serve", "--role", "api", "--listen"])
-        .arg(address.to_string())
-        .args([
-            "--heartbeat-seconds",
-            "1",
-            "--unreachable-after-seconds",
-            "10",
-        ])
-        .arg("--tls-certificate")
-        .arg(certificate)
-        .arg("--tls-key")
-        .arg(key)
-        .env("DATABASE_URL", &world.database_url)
-        .env("BERTH_READINESS", "instance")
-        .env("BERTH_SECRET_KEY", "A".repeat(43) + "=")
-        .kill_on_drop(true)
-        .spawn()
-        .expect("berth starts");
-    wait_for("the server to listen", || async {
-        TcpStream::connect(address).await.ok()
-    })
-    .await;
-    (server, address)
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let arguments = [
+        "--role",
+        "api",
+        "--heartbeat-seconds",
+        "1",
+        "--unreachable-after-seconds",
+        "10",
+        "--tls-certificate",
+        &write("server.pem", identity.cert.pem()),
+        "--tls-key",
+        &write("server-key.pem", identity.signing_key.serialize_pem()),
+        "--secret-key-file",
+        &write("secret.key", "A".repeat(43) + "="),
+    ];
+    measure::serve(env!("CARGO_BIN_EXE_berth-under-test"), world, &arguments).await
 }
 
 /// The real agent, on a machine without systemd.

@@ -219,7 +219,7 @@ async fn a_zone_that_refuses_is_left_although_another_ones_answer_takes_its_time
     let world = World::with(Options::patient()).await;
     room(&world, "a", Some(0));
     // One of the launches in the other zones is answered late.
-    let slow = sim::Fault::Slow(4_000);
+    let slow = sim::Fault::Slow(15_000);
     let cluster = world.create(REGION, NODE_TYPE, 6, json!({})).await;
     let rule = world.sim().add_fault(FaultRule {
         nth: 3,

@@ -16,8 +16,8 @@ pub(crate) const UNUSABLE: &str = "UnusableCredentials";
 const NO_ANSWER: &str = "NoAnswer";
 
 /// The calls of STS.
-pub(crate) const ASSUME_ROLE: &str = "AssumeRole";
-pub(crate) const GET_CALLER_IDENTITY: &str = "GetCallerIdentity";
+const ASSUME_ROLE: &str = "AssumeRole";
+const GET_CALLER_IDENTITY: &str = "GetCallerIdentity";
 
 /// What AWS said, word by word.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use domain::ids::LinkId;
 
 use crate::{
     Error, Result, Said,
-    error::{self, ASSUME_ROLE, GET_CALLER_IDENTITY, from_sdk as said},
+    error::{self, from_sdk as said},
 };
 
 /// The name of Berth's sessions of roles: it stands in the user's CloudTrail.
@@ -138,10 +138,10 @@ pub(crate) async fn identity(config: &SdkConfig) -> Result<Identity> {
         .get_caller_identity()
         .send()
         .await
-        .map_err(said(GET_CALLER_IDENTITY))?;
+        .map_err(said("GetCallerIdentity"))?;
     match (answer.account, answer.arn) {
         (Some(account), Some(arn)) => Ok(Identity { account, arn }),
-        _ => Err(empty(GET_CALLER_IDENTITY)),
+        _ => Err(empty("GetCallerIdentity")),
     }
 }
 
@@ -180,7 +180,7 @@ impl AssumedRole {
             .role_session_name(SESSION)
             .send()
             .await
-            .map_err(said(ASSUME_ROLE))?;
+            .map_err(said("AssumeRole"))?;
         let given = answer.credentials.and_then(|given| {
             let ends = SystemTime::try_from(given.expiration).ok()?;
             Some(SdkCredentials::new(
@@ -191,7 +191,7 @@ impl AssumedRole {
                 "assumed role",
             ))
         });
-        given.ok_or_else(|| empty(ASSUME_ROLE))
+        given.ok_or_else(|| empty("AssumeRole"))
     }
 }
 
