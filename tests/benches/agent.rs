@@ -49,15 +49,9 @@ async fn peak_mb() -> f64 {
         false => "optimized",
     };
     println!("One agent ({profile}) and one `berth serve`, by TLS, after {count} heartbeats");
-    let figures = [
-        ("VmHWM", "at its peak"),
-        ("VmRSS", "now"),
-        ("RssAnon", "of them its own data"),
-    ];
-    for (name, what) in figures {
-        println!("{:8.1} MB  {what}", measure::memory(id, name) / 1e6);
-    }
-    let peak = measure::memory(id, "VmHWM") / 1e6;
+    let [peak, now, own] =
+        ["VmHWM", "VmRSS", "RssAnon"].map(|name| measure::memory(id, name) / 1e6);
+    println!("{peak:8.1} MB  at its peak\n{now:8.1} MB  now\n{own:8.1} MB  of them its own data");
     for child in [&mut agent, &mut server] {
         child.kill().await.expect("it ran until now");
     }

@@ -120,25 +120,12 @@ const WRONG_KEYS_OF_A_SITE: u32 = 16;
 /// is what a customer may be given ("IPv6 Address Assignment to End Sites", RFC 6177), with 65,536 networks of 64 bits to
 /// come from; together they may have [`CONNECTIONS_OF_A_SITE`] and [`WRONG_KEYS_OF_A_SITE`].
 fn networks_of(address: IpAddr) -> Vec<IpNet> {
-    let origin = origin_of(address);
-    match origin {
-        IpAddr::V4(_) => vec![origin.into()],
+    match address.to_canonical() {
+        v4 @ IpAddr::V4(_) => vec![v4.into()],
         IpAddr::V6(address) => [64, 48]
             .into_iter()
             .filter_map(|bits| Some(Ipv6Net::new(address, bits).ok()?.trunc().into()))
             .collect(),
-    }
-}
-
-/// What counts as one origin: an address, and of IPv6 the network of 64 bits that a single customer gets.
-fn origin_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let mut segments = address.segments();
-            segments[4..].fill(0);
-            IpAddr::V6(segments.into())
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -148,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_network_of_64_bits_is_one_origin() {
-        let origin = |text: &str| origin_of(text.parse().unwrap()).to_string();
+        let origin = |text: &str| networks_of(text.parse().unwrap())[0].addr().to_string();
         assert_eq!(origin("203.0.113.7"), "203.0.113.7");
         assert_eq!(origin("::ffff:203.0.113.7"), "203.0.113.7");
         assert_eq!(origin("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
