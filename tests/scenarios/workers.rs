@@ -1,6 +1,9 @@
 //! Workers and replicas that come and go, sleep, and lose their database.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use domain::ids::WorkerId;
 use futures::future::join_all;
@@ -271,6 +274,42 @@ async fn a_restart_of_postgres_in_the_middle_of_a_deploy_costs_nothing_but_time(
     assert_eq!(world.instances(REGION).len(), 6);
     world.finish().await;
     postgres.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_does_not_meet_a_connection_that_was_closed_while_it_rested() {
+    let world = World::with(Options {
+        with_worker: false,
+        ..Options::default()
+    })
+    .await;
+    for _ in 0..10 {
+        world
+            .client
+            .get("/api/infra/v1/provider/")
+            .await
+            .expect(200);
+        let killed: i64 = sqlx::query_scalar(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle'",
+        )
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+        assert!(killed > 0);
+        let killed = Instant::now();
+        // What was in use a hundredth of a second ago is trusted.
+        wait_for("the connections to rest", || async {
+            (killed.elapsed() > Duration::from_millis(20)).then_some(())
+        })
+        .await;
+        world
+            .client
+            .get("/api/infra/v1/provider/")
+            .await
+            .expect(200);
+    }
+    world.finish().await;
 }
 
 #[tokio::test]

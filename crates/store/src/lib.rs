@@ -142,8 +142,8 @@ const SETTINGS: &str =
     "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'; SET jit = off";
 
 /// A connection that was in use so lately is taken to be there still: asking costs every request as much as the look at who
-/// calls. Postgres takes longer than this to restart, so that whatever it has closed is found out before it is used.
-const TRUSTED_FOR: Duration = Duration::from_millis(100);
+/// calls. A request that comes later than this after a restart of Postgres, or of a pooler, never meets a closed one.
+const TRUSTED_FOR: Duration = Duration::from_millis(10);
 
 fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     PgPoolOptions::new()
