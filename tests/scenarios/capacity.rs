@@ -217,14 +217,28 @@ async fn i9_what_is_throttled_till_the_deadline_fails_without_a_word_of_capacity
 #[tokio::test]
 async fn a_zone_that_refuses_is_left_although_another_ones_answer_takes_its_time() {
     let world = World::with(Options::patient()).await;
+    let cloud = world.cloud(REGION).await;
+    let vpc = cloud.create_vpc("10.9.0.0/16", &tests::theirs()).await;
+    let vpc = vpc.unwrap().id;
+    let mut subnets = Vec::new();
+    for (zone, block) in [
+        ("a", "10.9.0.0/24"),
+        ("b", "10.9.1.0/24"),
+        ("c", "10.9.2.0/24"),
+    ] {
+        let zone = format!("{REGION}{zone}");
+        let subnet = cloud
+            .create_subnet(&vpc, &zone, block, &tests::theirs())
+            .await;
+        subnets.push(subnet.unwrap().id);
+    }
     room(&world, "a", Some(0));
-    // One of the launches in the other zones is answered late.
-    let slow = sim::Fault::Slow(15_000);
-    let cluster = world.create(REGION, NODE_TYPE, 6, json!({})).await;
     let rule = world.sim().add_fault(FaultRule {
-        nth: 3,
-        ..FaultRule::next("RunInstances", slow)
+        subnet: Some(subnets[1].clone()),
+        ..FaultRule::next("RunInstances", sim::Fault::Slow(15_000))
     });
+    let options = json!({"provider_options": {"vpc": {"id": vpc, "subnets": subnets}}});
+    let cluster = world.create(REGION, NODE_TYPE, 6, options).await;
     let path = format!("{}deploy/", cluster["resource_uri"].as_str().unwrap());
     let answer = world.client.post(&path, &json!({})).await.expect(202);
     // The refused nodes run elsewhere before the late answer has come.

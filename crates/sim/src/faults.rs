@@ -58,6 +58,9 @@ pub struct FaultRule {
     /// Only calls to this region.
     #[serde(default)]
     pub region: Option<String>,
+    /// Only calls whose `SubnetId` is this, as a launch has one; of a network interface, too.
+    #[serde(default)]
+    pub subnet: Option<String>,
     /// What happens to them.
     pub fault: Fault,
 }
@@ -80,6 +83,7 @@ impl FaultRule {
             probability: certain(),
             access_key: None,
             region: None,
+            subnet: None,
             fault,
         }
     }
@@ -105,10 +109,11 @@ impl FaultRule {
     }
 
     fn is_about(&self, call: &CallName<'_>) -> bool {
-        let only = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|it| it == is);
+        let only = |wanted: &Option<String>, is| wanted.as_deref().is_none_or(|it| Some(it) == is);
         wildcard(&self.action, call.action)
-            && only(&self.access_key, call.access_key)
-            && only(&self.region, call.region)
+            && only(&self.access_key, Some(call.access_key))
+            && only(&self.region, Some(call.region))
+            && only(&self.subnet, call.subnet)
     }
 }
 
@@ -143,6 +148,7 @@ pub(crate) struct CallName<'a> {
     pub action: &'a str,
     pub access_key: &'a str,
     pub region: &'a str,
+    pub subnet: Option<&'a str>,
 }
 
 /// All rules, those that are done with among them, until they are cleared.

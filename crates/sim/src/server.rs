@@ -176,10 +176,14 @@ fn dispatch(
     }
     let now = simulator.now();
     inner.limits.admit(caller, &action, name, &pairs, now)?;
+    let subnet = pairs
+        .iter()
+        .find(|(key, _)| key == "SubnetId" || key.ends_with(".SubnetId"));
     let fault = inner.faults.play(&CallName {
         action: name,
         access_key: &caller.access_key,
         region: &caller.region,
+        subnet: subnet.map(|(_, value)| &**value),
     });
     match &fault {
         Some(Fault::Refuse {

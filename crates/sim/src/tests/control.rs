@@ -136,7 +136,7 @@ async fn faults_are_ordered_and_watched_over_http() {
         shown,
         serde_json::json!([{
             "id": 1, "action": "Describe*", "nth": 2, "times": 1, "probability": 1.0,
-            "access_key": null, "region": null,
+            "access_key": null, "region": null, "subnet": null,
             "fault": {"refuse": {"status": 503, "code": "c", "message": "m"}},
             "matched": 2,
             "played": [{"call_number": 2, "action": "DescribeSubnets"}],

@@ -129,6 +129,25 @@ fn a_rule_may_be_about_one_access_key_and_one_region() {
 }
 
 #[test]
+fn a_rule_may_be_about_one_subnet() {
+    let c = Client::new();
+    let [subnet, other] = ["subnet-0000000000000000a", "subnet-0000000000000000b"];
+    c.sim.add_fault(FaultRule {
+        subnet: Some(subnet.into()),
+        times: 2,
+        ..rule("*", refuse("Busy"))
+    });
+    assert_eq!(
+        c.code("DeleteSubnet", &[("SubnetId", other)]),
+        "InvalidSubnetID.NotFound"
+    );
+    assert_eq!(c.code("DeleteSubnet", &[("SubnetId", subnet)]), "Busy");
+    let interface = [("NetworkInterface.1.SubnetId", subnet)];
+    c.ok("DescribeVpcs", &[]);
+    assert_eq!(c.code("RunInstances", &interface), "Busy");
+}
+
+#[test]
 fn the_seed_decides_which_of_the_calls_an_improbable_fault_meets() {
     let meets = |seed| {
         let c = Client::with(|config| config.seed = seed);
